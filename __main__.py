@@ -1,0 +1,5 @@
+"""`python -m nicodec` is the command `nicodec`."""
+
+from .cli.main import main
+
+main()

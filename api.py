@@ -1,0 +1,218 @@
+"""The Python interface: pictures to .nic data and back, one call each.
+
+    >>> import nicodec
+    >>> data = nicodec.encode("photo.jpg", model="l3ic-32c")  # doctest: +SKIP
+    >>> nicodec.info(data).bpp  # doctest: +SKIP
+    0.81
+    >>> array = nicodec.to_array(nicodec.decode(data))  # doctest: +SKIP
+
+The command line is built on these functions. Networks stay loaded for the life of the process, so a second picture
+costs less than the first. Numpy and the inference runtime are imported when they are first needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypedDict, Unpack, runtime_checkable
+
+from .bitstream import container as nic
+from .bitstream.limits import DEFAULT_LIMITS
+from .errors import RequestError
+from .inspection import FileInfo, info
+from .models import zoo
+from .sources import Source, naming, opened, path_of
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Collection, Iterable
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from .bitstream.container import Container, Limits
+    from .codecs.base import Codec, Progress
+    from .images import Picture
+    from .models.zoo import Model
+
+__all__ = ["DEFAULT_MODEL", "EncodeOptions", "FileInfo", "decode", "encode", "info", "latents", "verify"]
+
+DEFAULT_MODEL = "l3ic-32c"
+
+
+class EncodeOptions(TypedDict, total=False):
+    """The settings that `encode` takes by keyword: the fields of `codecs.base.EncodeSettings`."""
+
+    independent_channels: bool
+    backend: str
+    threads: int | None
+
+
+@runtime_checkable
+class _PlaneCodec(Protocol):
+    """A codec that can decode single latent channels."""
+
+    def decode_planes(self, container: Container, model: Model, channels: tuple[int, ...]) -> npt.NDArray[np.int32]: ...
+
+
+def encode(
+    source: Picture | npt.NDArray[Any] | str | os.PathLike[str] | bytes | BinaryIO,
+    *,
+    model: str | Model = DEFAULT_MODEL,
+    strip: Collection[str] = (),
+    max_pixels: int | None = None,
+    progress: Progress | None = None,
+    **settings: Unpack[EncodeOptions],
+) -> bytes:
+    """Encodes a picture of any size.
+
+    Args:
+        source: picture; array as for `images.from_array` (uint8, uint16 or bool, (H, W) or (H, W, 1..4)); or an image
+            file as path, bytes or binary file.
+        model: id of an installed model, or the model itself.
+        strip: metadata to leave out: any of "icc", "exif", "xmp".
+        max_pixels: limit for width x height of an image file, None for `images.MAX_PIXELS`.
+        progress: called with the numbers of finished parts and of all parts.
+        settings: how to encode; see `codecs.base.EncodeSettings`.
+
+    Returns:
+        A whole .nic file.
+
+    Raises:
+        PictureError: the image cannot be read.
+        RequestError: array, setting or `strip` is not valid.
+        LimitError: the picture is larger than the format allows.
+        ModelError: the model is missing or damaged.
+        BackendError: the inference runtime is missing or failed.
+    """
+    from .codecs.base import EncodeSettings, no_progress
+
+    options = EncodeSettings.from_json(dict(settings))
+    chosen = zoo.find(model) if isinstance(model, str) else model
+    picture = _without(_as_picture(source, max_pixels), strip)
+    with naming(path_of(source)):
+        encoded = _codec(chosen.codec).encode(picture, chosen, options, progress or no_progress)
+        return nic.write(encoded)
+
+
+def decode(
+    source: Source,
+    *,
+    channels: Iterable[int] | None = None,
+    backend: str = "onnxruntime",
+    threads: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    progress: Progress | None = None,
+) -> Picture:
+    """Restores a picture.
+
+    Args:
+        source: .nic file as path, bytes or binary file.
+        channels: latent channels to use, the others count as zero; needs a file with independent channels. None for all.
+        backend: inference runtime, one of `models.runtime.BACKENDS`.
+        threads: threads of the network, None for all processors.
+        limits: the sizes to accept.
+        progress: called with the numbers of finished parts and of all parts.
+
+    Raises:
+        PictureError: the path cannot be read.
+        FormatError: the data is not a whole, undamaged .nic file (see the subclasses).
+        RequestError: the channels do not fit the file.
+        ModelError: the model that the file was encoded with is not installed.
+        BackendError: the inference runtime is missing or failed.
+    """
+    from .codecs.base import DecodeRequest, no_progress
+
+    request = DecodeRequest(None if channels is None else frozenset(channels), backend, threads)
+    with opened(source) as stream:
+        coded = nic.read(stream, limits=limits)
+        codec, model = _codec_and_model(coded)
+        return codec.decode(coded, model, request, progress or no_progress)
+
+
+def latents(source: Source, channel: int, *, limits: Limits = DEFAULT_LIMITS) -> npt.NDArray[np.int8]:
+    """Decodes one latent channel; of a file with independent channels, without decoding any other.
+
+    Args:
+        source: .nic file as path, bytes or binary file.
+        channel: 0 to the number of channels - 1.
+        limits: the sizes to accept.
+
+    Returns:
+        int8 (latent height, latent width): symbols of the model's codebook.
+
+    Raises:
+        PictureError: the path cannot be read.
+        FormatError: the data is not a whole, undamaged .nic file (see the subclasses).
+        RequestError: there is no such channel, or the file's codec has no latent channels.
+        ModelError: the model that the file was encoded with is not installed.
+    """
+    import numpy as np
+
+    with opened(source) as stream:
+        coded = nic.read(stream, limits=limits)
+        codec, model = _codec_and_model(coded)
+        if not isinstance(codec, _PlaneCodec):
+            raise RequestError(f"codec {codec.id} has no latent channels: decode the whole picture")
+        return codec.decode_planes(coded, model, (channel,))[0].astype(np.int8)
+
+
+def verify(
+    source: Source,
+    *,
+    network: bool = True,
+    backend: str = "onnxruntime",
+    threads: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> None:
+    """Makes sure that a file decodes: checksums, all entropy-coded data, and the network.
+
+    Args:
+        source: .nic file as path, bytes or binary file.
+        network: whether to run the network too; without it no inference runtime is needed.
+        backend: inference runtime, one of `models.runtime.BACKENDS`.
+        threads: threads of the network, None for all processors.
+        limits: the sizes to accept.
+
+    Raises:
+        NicodecError: it does not decode; the errors are those of `decode`.
+    """
+    if network:
+        decode(source, backend=backend, threads=threads, limits=limits)
+        return
+    with opened(source) as stream:
+        coded = nic.read(stream, limits=limits)
+        codec, model = _codec_and_model(coded)
+        codec.verify(coded, model)
+
+
+def _codec(number: int) -> Codec:
+    from .codecs.registry import codec_by_number
+
+    return codec_by_number(number)
+
+
+def _codec_and_model(coded: Container) -> tuple[Codec, Model]:
+    header = coded.header
+    return _codec(header.codec), zoo.find_for_file(header.codec, header.model, header.model_hash)
+
+
+def _as_picture(
+    source: Picture | npt.NDArray[Any] | str | os.PathLike[str] | bytes | BinaryIO, max_pixels: int | None
+) -> Picture:
+    import numpy as np
+
+    from .images import MAX_PIXELS, Picture, from_array, load
+
+    if isinstance(source, Picture):
+        return source
+    if isinstance(source, np.ndarray):
+        return from_array(source)
+    return load(source, max_pixels=MAX_PIXELS if max_pixels is None else max_pixels)
+
+
+def _without(picture: Picture, strip: Collection[str]) -> Picture:
+    from .image_formats import METADATA
+
+    if unknown := set(strip) - set(METADATA):
+        raise RequestError(f"cannot strip {', '.join(sorted(unknown))}: choose from {', '.join(METADATA)}")
+    return replace(picture, **dict.fromkeys(strip)) if strip else picture

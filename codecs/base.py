@@ -1,0 +1,140 @@
+"""What a codec is: the protocol that built-in and foreign codecs implement, and the settings they take.
+
+A codec meets three others: `images.Picture` (pixels and metadata), `models.zoo.Model` (weights) and
+`bitstream.container.Container` (header and segments). Its `number` is written into files and names one data format for
+ever; a changed bitstream is a new codec with a new number.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol, Self
+
+from ..bitstream.container import Container
+from ..errors import RequestError
+from ..images import Picture
+from ..models.zoo import Model
+
+Progress = Callable[[int, int], None]
+"""Called with the number of finished parts and their total."""
+
+
+def no_progress(done: int, total: int) -> None:
+    """The default `Progress`: shows nothing."""
+
+
+@dataclass(frozen=True)
+class EncodeSettings:
+    """How to encode.
+
+    Attributes:
+        independent_channels: code every channel on its own, so that single channels can be decoded; larger files.
+        backend: inference runtime, see `models.runtime`.
+        threads: threads of the network, None for all cores.
+    """
+
+    independent_channels: bool = False
+    backend: str = "onnxruntime"
+    threads: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; `from_json` restores the settings.
+
+        >>> EncodeSettings.from_json(EncodeSettings(threads=2).to_json())
+        EncodeSettings(independent_channels=False, backend='onnxruntime', threads=2)
+        """
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """Settings from what `to_json` returned, or part of it.
+
+        Raises:
+            RequestError: a name is unknown.
+        """
+        try:
+            return replace(cls(), **values)
+        except TypeError as error:
+            raise RequestError(f"unknown encoder setting: {error}") from error
+
+
+@dataclass(frozen=True)
+class DecodeRequest:
+    """What to decode, and how.
+
+    Attributes:
+        channels: latent channels to use, None for all; others count as zero. Needs a file with independent channels.
+        backend: inference runtime, see `models.runtime`.
+        threads: threads of the network, None for all cores.
+    """
+
+    channels: frozenset[int] | None = None
+    backend: str = "onnxruntime"
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class SegmentInfo:
+    """One segment of a file, as `nicodec info --channels` shows it.
+
+    Attributes:
+        index: the segment's index.
+        content: what it holds, for instance "channel 3", "latent rows 0-63", "alpha".
+        size: payload bytes.
+        crc32: CRC-32 of the payload.
+        table: "shared 17", "own (14 bytes)", "context", or "none".
+        symbols: smallest and largest value the segment's table can code, or None.
+    """
+
+    index: int
+    content: str
+    size: int
+    crc32: int
+    table: str
+    symbols: tuple[int, int] | None
+
+
+class Codec(Protocol):
+    """A codec family; one file in `codecs/` and one entry point in the group `nicodec.codecs`.
+
+    Attributes:
+        id: short name.
+        number: the codec's number in file headers, 0 to 255.
+    """
+
+    id: str
+    number: int
+
+    def encode(
+        self, picture: Picture, model: Model, settings: EncodeSettings, progress: Progress = no_progress
+    ) -> Container:
+        """Encodes a picture of any size with one of the codec's models.
+
+        Raises:
+            RequestError: the settings do not fit the codec.
+            ModelError: the model's files are missing or damaged.
+        """
+        ...
+
+    def decode(
+        self, container: Container, model: Model, request: DecodeRequest, progress: Progress = no_progress
+    ) -> Picture:
+        """Restores the picture.
+
+        Raises:
+            FormatError: the segments contradict the header or each other.
+            RequestError: the request does not fit the file.
+            ModelError: the model's files are missing or damaged.
+        """
+        ...
+
+    def verify(self, container: Container, model: Model) -> None:
+        """Entropy-decodes every segment completely, without running a network.
+
+        Raises:
+            FormatError: something does not decode.
+        """
+        ...
+
+    def describe(self, container: Container) -> tuple[SegmentInfo, ...]:
+        """What each segment holds, from the segments' own headers; loads no model."""
+        ...

@@ -1,0 +1,105 @@
+"""Runs a transform over a large picture in overlapping tiles, with the same result as in one piece.
+
+Every tile is processed with a halo at least as wide as the network's receptive field, and the halo's output is thrown
+away. Memory then depends on the tile, not on the picture.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..models.runtime import Network
+from .base import Progress
+
+WHOLE_POSITIONS = 192 * 192
+"""Latent positions up to which a picture runs in one piece."""
+
+TILE = 144
+"""Side of a tile in latent positions, without its halo."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of latent positions along one axis: the tile itself and the tile with its halo."""
+
+    start: int
+    stop: int
+    outer_start: int
+    outer_stop: int
+
+    def outer(self, scale: int = 1) -> slice:
+        """The tile with halo, in positions times `scale`."""
+        return slice(self.outer_start * scale, self.outer_stop * scale)
+
+    def core(self, scale: int = 1) -> slice:
+        """The tile without halo, in positions times `scale`."""
+        return slice(self.start * scale, self.stop * scale)
+
+    def inner(self, scale: int = 1) -> slice:
+        """The tile without halo, counted from the start of the halo."""
+        return slice((self.start - self.outer_start) * scale, (self.stop - self.outer_start) * scale)
+
+
+def analyse(
+    network: Network, pixels: npt.NDArray[np.uint8], channels: int, stride: int, halo: int, progress: Progress
+) -> npt.NDArray[np.int8]:
+    """Runs an analysis network.
+
+    Args:
+        network: uint8 (1, h, w, 3) to int8 (1, channels, h/stride, w/stride).
+        pixels: uint8 (h, w, 3), sides multiples of the stride.
+        channels: latent channels.
+        stride: pixels per latent position.
+        halo: receptive field in latent positions.
+        progress: told after every tile.
+
+    Returns:
+        int8 (channels, h/stride, w/stride).
+    """
+    height, width = pixels.shape[0] // stride, pixels.shape[1] // stride
+    latents = np.empty((channels, height, width), np.int8)
+    tiles = list(_tiles(height, width, halo))
+    for done, (y, x) in enumerate(tiles, 1):
+        result = network(np.ascontiguousarray(pixels[y.outer(stride), x.outer(stride)])[None])
+        latents[:, y.core(), x.core()] = result[0][:, y.inner(), x.inner()]
+        progress(done, len(tiles))
+    return latents
+
+
+def synthesise(
+    network: Network, latents: npt.NDArray[np.int8], stride: int, halo: int, progress: Progress
+) -> npt.NDArray[np.uint8]:
+    """Runs a synthesis network; the mirror of `analyse`.
+
+    Returns:
+        uint8 (h * stride, w * stride, 3).
+    """
+    _, height, width = latents.shape
+    pixels = np.empty((height * stride, width * stride, 3), np.uint8)
+    tiles = list(_tiles(height, width, halo))
+    for done, (y, x) in enumerate(tiles, 1):
+        result = network(np.ascontiguousarray(latents[:, y.outer(), x.outer()])[None])
+        pixels[y.core(stride), x.core(stride)] = result[0][y.inner(stride), x.inner(stride)]
+        progress(done, len(tiles))
+    return pixels
+
+
+def _tiles(height: int, width: int, halo: int) -> Iterator[tuple[Span, Span]]:
+    if height * width <= WHOLE_POSITIONS:
+        yield Span(0, height, 0, height), Span(0, width, 0, width)
+        return
+    for y in _spans(height, halo):
+        for x in _spans(width, halo):
+            yield y, x
+
+
+def _spans(length: int, halo: int) -> list[Span]:
+    """Tiles of nearly equal length, none over `TILE`."""
+    count = -(-length // TILE)
+    edges = [length * k // count for k in range(count + 1)]
+    return [
+        Span(start, stop, max(0, start - halo), min(length, stop + halo))
+        for start, stop in zip(edges[:-1], edges[1:], strict=True)
+    ]

@@ -1,0 +1,332 @@
+"""Pictures in and out: any image file as 8-bit samples with its transparency and metadata, and back.
+
+Reading and writing go through Pillow. What a file holds beyond 8-bit gray or RGB is converted, and every conversion
+that changes values leaves a remark in `Picture.notes`, so that nothing is lost silently.
+"""
+
+import io
+import os
+import threading
+import warnings
+from collections.abc import Collection, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import PictureError, RequestError
+from .image_formats import METADATA, encode, find_format, require_fitting
+from .outputs import atomic_output, check_target
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_PIXELS = 2**28
+
+_Bytes = npt.NDArray[np.uint8]
+_PathLike = str | os.PathLike[str]
+
+_SETTINGS_LOCK = threading.Lock()
+_HEADER_BYTES = 1 << 16
+# Raster formats that Pillow reads by itself; for EPS, for example, it would start another program.
+_READABLE = (
+    *("PNG", "JPEG", "MPO", "WEBP", "TIFF", "AVIF", "GIF", "BMP", "DIB", "PPM"),
+    *("JPEG2000", "QOI", "TGA", "PCX", "SGI", "ICO", "ICNS"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An upright 8-bit picture with all that belongs to it. Its arrays may be read-only.
+
+    Attributes:
+        pixels: uint8 (H, W, C), C = 1 for gray or 3 for RGB, values 0..255.
+        alpha: uint8 (H, W), 0 transparent to 255 opaque, not premultiplied; None if the picture has no transparency.
+        source_depth: bits per channel of what the picture came from: 8 (or fewer), or 16 (more than 8).
+        icc: ICC colour profile.
+        exif: EXIF as the TIFF structure that begins with `II` or `MM`, without the `Exif` prefix of JPEG.
+        xmp: XMP packet.
+        notes: remarks about what was converted on the way in.
+    """
+
+    pixels: _Bytes
+    alpha: _Bytes | None = None
+    source_depth: int = 8
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        shape = self.pixels.shape
+        if self.pixels.dtype != np.uint8 or len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
+            raise RequestError(f"pixels must be uint8 (H, W, 1) or (H, W, 3), not {self.pixels.dtype}{shape}")
+        if self.alpha is not None and (self.alpha.dtype != np.uint8 or self.alpha.shape != shape[:2]):
+            raise RequestError(f"alpha must be uint8 {shape[:2]}, not {self.alpha.dtype}{self.alpha.shape}")
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def is_gray(self) -> bool:
+        """Whether the picture has one channel."""
+        return bool(self.pixels.shape[2] == 1)
+
+
+def from_array(array: npt.NDArray[Any], alpha: npt.NDArray[Any] | None = None) -> Picture:
+    """Make a picture of an array.
+
+    Args:
+        array: uint8, uint16 (reduced to 8 bits, noted) or bool, of shape (H, W) or (H, W, 1) for gray, (H, W, 2) for
+            gray and alpha, (H, W, 3) for RGB, (H, W, 4) for RGB and alpha.
+        alpha: (H, W), of one of the same dtypes, if `array` has no alpha channel.
+
+    Returns:
+        The picture. Its arrays may share memory with the arguments.
+
+    Raises:
+        RequestError: another dtype or shape, or alpha given twice.
+    """
+    samples = _as_bytes(array)
+    pixels, own_alpha = _separate(samples)
+    if alpha is not None:
+        if own_alpha is not None:
+            raise RequestError(f"alpha is given twice: once as channel {array.shape[2] - 1} of the array")
+        own_alpha = _as_bytes(alpha)
+    deep = array.dtype == np.uint16
+    notes = ("16 bits per channel reduced to 8",) if deep else ()
+    return Picture(pixels, own_alpha, source_depth=16 if deep else 8, notes=notes)
+
+
+def to_array(picture: Picture) -> _Bytes:
+    """The samples as one array, the inverse of `from_array`.
+
+    Returns:
+        uint8 (H, W) or (H, W, 3); with alpha as last channel (H, W, 2) or (H, W, 4).
+    """
+    if picture.alpha is not None:
+        return np.dstack([picture.pixels, picture.alpha])
+    return picture.pixels[..., 0] if picture.is_gray else picture.pixels
+
+
+def load(source: _PathLike | BinaryIO | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read an image file.
+
+    The EXIF orientation is applied and its tag (and XMP's) set to 1; no other byte of the metadata changes, except in
+    TIFF, where EXIF is gathered from the file's own directories. Gray stays gray and RGB stays RGB, whatever its
+    values. A fully opaque alpha channel is kept.
+
+    Args:
+        source: path, bytes, or binary file, read from its current position.
+        max_pixels: limit for width x height, checked before anything is decoded.
+
+    Returns:
+        The picture, with `notes` about conversions.
+
+    Raises:
+        PictureError: missing, not readable, not an image, damaged, or too large.
+    """
+    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "the input"
+    with _opened(source, name) as stream, _pillow_settings(max_pixels):
+        try:
+            return _read(stream, max_pixels)
+        except PictureError as error:
+            raise PictureError(f"{name}: {error}") from error
+        except MemoryError as error:
+            raise PictureError(f"{name}: too large for the memory of this machine: make it smaller") from error
+        # Pillow's readers raise whatever their parser ran into: OSError, SyntaxError, struct.error, IndexError ...
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise PictureError(f"{name}: damaged or incomplete ({reason}): get the file again") from error
+
+
+def save(
+    picture: Picture,
+    target: _PathLike | BinaryIO,
+    *,
+    format: str | None = None,  # noqa: A002 (the word of Pillow and of every image tool)
+    force: bool = False,
+    strip: Collection[str] = (),
+) -> tuple[str, ...]:
+    """Write an image file, whole or not at all.
+
+    PNG, WebP, TIFF, BMP and PPM are written lossless, JPEG at quality 95 without chroma subsampling. TIFF is deflated, or
+    uncompressed if it carries EXIF.
+
+    Args:
+        picture: what to write.
+        target: path, or binary file to write to.
+        format: a file name suffix of the format; by default that of the path, or `png` for a binary file.
+        force: whether an existing file may be replaced.
+        strip: metadata to leave out: any of `METADATA`.
+
+    Returns:
+        Remarks about what the format cannot carry.
+
+    Raises:
+        RequestError: the format is unknown or cannot hold the picture, or `strip` names something else.
+        OutputExistsError: the target exists and `force` is false.
+        OutputError: the target cannot be written.
+    """
+    if unknown := set(strip) - set(METADATA):
+        raise RequestError(f"cannot strip {', '.join(sorted(unknown))}: choose from {', '.join(METADATA)}")
+    image_format = find_format(
+        format or (os.path.splitext(target)[1] if isinstance(target, (str, os.PathLike)) else ".png")
+    )
+    samples = to_array(picture)
+    require_fitting(samples.shape, image_format)
+    if isinstance(target, (str, os.PathLike)):
+        check_target(target, force=force)
+    present = {"icc": picture.icc, "exif": picture.exif, "xmp": picture.xmp}
+    metadata = {kind: data for kind, data in present.items() if data and kind not in strip}
+    encoded, notes = encode(samples, metadata, image_format)
+    if isinstance(target, (str, os.PathLike)):
+        with atomic_output(target, force=force) as file:
+            file.write(encoded)
+    else:
+        target.write(encoded)
+    return notes
+
+
+@contextmanager
+def _opened(source: _PathLike | BinaryIO | bytes, name: str) -> Generator[BinaryIO]:
+    """A seekable stream at position 0; closed afterwards only if it was opened here."""
+    if isinstance(source, bytes):
+        yield io.BytesIO(source)
+    elif isinstance(source, (str, os.PathLike)):
+        with _reading_errors(name):
+            file = open(source, "rb")  # noqa: SIM115 (closed below, outside of the error translation)
+        with file:
+            yield _rewindable(file, name)
+    else:
+        yield _rewindable(source, name)
+
+
+def _rewindable(stream: BinaryIO, name: str) -> BinaryIO:
+    with _reading_errors(name):
+        return stream if stream.seekable() and stream.tell() == 0 else io.BytesIO(stream.read())
+
+
+@contextmanager
+def _reading_errors(name: str) -> Generator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise PictureError(f"{name}: no such file: check the path") from error
+    except IsADirectoryError as error:
+        raise PictureError(f"{name}: is a folder: give an image file") from error
+    except PermissionError as error:
+        raise PictureError(f"{name}: no permission to read it: change its permissions or use a copy") from error
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{name}: cannot be read ({error}): check the path") from error
+
+
+@contextmanager
+def _pillow_settings(max_pixels: int) -> Generator[None]:
+    """Pillow with our pixel limit and silent about oddities of metadata.
+
+    Both settings belong to the whole process, so only one picture is decoded at a time, and they are put back.
+    """
+    from PIL import Image
+
+    with _SETTINGS_LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = Image.MAX_IMAGE_PIXELS
+        # Beyond twice this number Pillow refuses by itself, also for the pictures inside of icons.
+        Image.MAX_IMAGE_PIXELS = max_pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _read(stream: BinaryIO, max_pixels: int) -> Picture:
+    """Header first, then samples, then metadata, which some formats keep behind the samples."""
+    from . import image_metadata
+    from .image_samples import to_bytes
+
+    header = stream.read(_HEADER_BYTES)
+    if not header:
+        raise PictureError("is empty: give an image file")
+    with _open_image(stream, max_pixels) as image:
+        bits = image_metadata.declared_bits(image, header)
+        notes = _frame_notes(image)
+        # Taken out before the samples are read: Pillow would turn a TIFF as its XMP says, which is often out of date.
+        early_xmp = image.info.pop("xmp", None) if image.format == "TIFF" else None
+        image.load()
+        exif, xmp = image_metadata.read_exif(image), early_xmp or image_metadata.read_xmp(image)
+        icc: bytes | None = image.info.get("icc_profile") or None
+        if image.format == "PNG" and bits == 16 and header[25] == 4:
+            # 16-bit gray with alpha, which Pillow opens as RGBA.
+            image = image.convert("LA")
+        samples = to_bytes(image, bits, icc)
+        if image_metadata.has_extended_xmp(image):
+            notes += ("extended XMP is not kept",)
+    array = image_metadata.make_upright(samples.array, image_metadata.read_orientation(exif))
+    exif, xmp = image_metadata.reset_orientation(exif, xmp)
+    pixels, alpha = _separate(array)
+    return Picture(
+        pixels,
+        alpha,
+        source_depth=16 if bits > 8 else 8,
+        icc=icc if samples.keeps_profile else None,
+        exif=exif,
+        xmp=xmp,
+        notes=notes + samples.notes,
+    )
+
+
+def _open_image(stream: BinaryIO, max_pixels: int) -> "Image.Image":
+    """Read the header with Pillow and refuse what is too large."""
+    from PIL import Image, UnidentifiedImageError
+
+    Image.init()
+    advice = f"more than {max_pixels} pixels: make it smaller or raise the limit"
+    try:
+        image = Image.open(stream, formats=[name for name in _READABLE if name in Image.OPEN])
+    except UnidentifiedImageError as error:
+        raise PictureError("not an image that can be read: give a PNG, JPEG, WebP or TIFF file") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"has {advice}") from error
+    if image.width * image.height > max_pixels:
+        image.close()
+        raise PictureError(f"{image.width}x{image.height} is {advice}")
+    return image
+
+
+def _frame_notes(image: "Image.Image") -> tuple[str, ...]:
+    frames = int(getattr(image, "n_frames", 1))
+    return (f"only the first of {frames} frames is kept",) if frames > 1 else ()
+
+
+def _as_bytes(array: npt.NDArray[Any]) -> _Bytes:
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype == np.uint16:
+        from .image_samples import reduce_depth
+
+        return reduce_depth(array)
+    advice = "round and convert it, for values in 0..1 as (255 * a).round().astype('uint8')"
+    raise RequestError(f"need an array of uint8, uint16 or bool, not {array.dtype}: {advice}")
+
+
+def _separate(samples: _Bytes) -> tuple[_Bytes, _Bytes | None]:
+    """Contiguous pixels (H, W, 1) or (H, W, 3), and alpha (H, W) if there is a channel for it."""
+    if samples.ndim == 2:
+        samples = samples[..., np.newaxis]
+    if samples.ndim != 3 or samples.shape[2] not in (1, 2, 3, 4) or 0 in samples.shape:
+        raise RequestError(f"need an array (H, W) or (H, W, C) with C in 1..4 and H, W >= 1, not {samples.shape}")
+    if samples.shape[2] in (1, 3):
+        return np.ascontiguousarray(samples), None
+    return np.ascontiguousarray(samples[..., :-1]), np.ascontiguousarray(samples[..., -1])

@@ -1,0 +1,160 @@
+"""What can be told about a .nic file without decoding it; imports neither numpy nor a network."""
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from .bitstream.container import Chunk, ChunkType, ColourSpace, Container, Header, Limits, read
+from .bitstream.limits import DEFAULT_LIMITS
+from .bitstream.signature import MAGIC
+from .errors import ModelError
+from .models import zoo
+from .sources import Source, opened
+
+if TYPE_CHECKING:
+    from .codecs.base import SegmentInfo
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileInfo:
+    """A .nic file in figures.
+
+    Attributes:
+        version: format version, such as "1.0".
+        bytes: size of the whole file.
+        header: everything the header says.
+        model: id of the installed model that decodes the file, None if it is not installed.
+        metadata: size in bytes of each ancillary chunk by name: "icc", "exif", "xmp", others as "0x" and their type.
+        arrived: segments that are there whole and undamaged; `header.segments` are expected.
+        complete: whether all of the file arrived undamaged.
+        segments: what each segment holds, None unless asked for.
+    """
+
+    version: str
+    bytes: int
+    header: Header
+    model: str | None
+    metadata: dict[str, int]
+    arrived: int
+    complete: bool
+    segments: "tuple[SegmentInfo, ...] | None" = None
+
+    @property
+    def bpp(self) -> float:
+        """Bits of the whole file per pixel of the picture."""
+        return 8 * self.bytes / (self.header.width * self.header.height)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain JSON values."""
+        header = self.header
+        values: dict[str, Any] = {
+            "version": self.version,
+            "bytes": self.bytes,
+            "bpp": round(self.bpp, 6),
+            "complete": self.complete,
+            "width": header.width,
+            "height": header.height,
+            "padded_width": header.padded_width,
+            "padded_height": header.padded_height,
+            "depth": header.depth,
+            "gray": header.space is ColourSpace.GRAY,
+            "alpha": header.alpha,
+            "codec": header.codec,
+            "model": self.model,
+            "model_number": header.model,
+            "model_hash": header.model_hash.hex(),
+            "profile": header.profile,
+            "channels": header.channels,
+            "latent_width": header.latent_width,
+            "latent_height": header.latent_height,
+            "layers": header.layers,
+            "segments": header.segments,
+            "segments_arrived": self.arrived,
+            "metadata": dict(self.metadata),
+        }
+        if self.segments is not None:
+            values["segment_table"] = [_segment_json(segment) for segment in self.segments]
+        return values
+
+
+def info(source: Source, *, segments: bool = False, limits: Limits = DEFAULT_LIMITS) -> FileInfo:
+    """Describes a .nic file from its header and chunks, without decoding the picture.
+
+    A file that is cut off or damaged behind its header is described as far as it arrived; see `FileInfo.complete`.
+
+    Args:
+        source: path, bytes, or binary file, which is read to its end.
+        segments: whether to describe every segment too, which imports the file's codec (but loads no model).
+        limits: the sizes to accept.
+
+    Raises:
+        PictureError: the path cannot be read.
+        FormatError: signature or header are not those of a .nic file (see the subclasses).
+        ModelError: segments are asked for and the file's codec is not installed.
+    """
+    with opened(source) as stream:
+        counted = _CountedStream(stream)
+        container = read(counted, limits=limits, allow_partial=True)
+        while counted.read(_BLOCK):
+            pass
+        version = counted.start[len(MAGIC)]
+        return FileInfo(
+            version=f"{version >> 4}.{version & 0b1111}",
+            bytes=counted.count,
+            header=container.header,
+            model=_model_id(container.header),
+            metadata={_chunk_label(chunk): len(chunk.payload) for chunk in container.chunks if chunk.ancillary},
+            arrived=sum(segment.complete for segment in container.segments),
+            complete=container.complete,
+            segments=_describe(container) if segments else None,
+        )
+
+
+class _CountedStream(io.RawIOBase, BinaryIO):
+    """Counts what is read from a stream that may be a pipe, and keeps its first bytes."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.count = 0
+        self.start = b""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Reads from the stream below."""
+        data = self._stream.read(size)
+        self.count += len(data)
+        if len(self.start) <= len(MAGIC):
+            self.start += data
+        return data
+
+
+def _model_id(header: Header) -> str | None:
+    try:
+        return zoo.find_for_file(header.codec, header.model, header.model_hash).id
+    except ModelError:
+        return None
+
+
+def _chunk_label(chunk: Chunk) -> str:
+    try:
+        return ChunkType(chunk.type).name.lower()
+    except ValueError:
+        return f"{chunk.type:#04x}"
+
+
+def _describe(container: Container) -> "tuple[SegmentInfo, ...]":
+    from .codecs.registry import codec_by_number
+
+    return codec_by_number(container.header.codec).describe(container)
+
+
+def _segment_json(segment: "SegmentInfo") -> dict[str, Any]:
+    return {
+        "index": segment.index,
+        "content": segment.content,
+        "bytes": segment.size,
+        "crc32": f"{segment.crc32:08x}",
+        "table": segment.table,
+        "symbols": None if segment.symbols is None else list(segment.symbols),
+    }

@@ -1,0 +1,48 @@
+"""ONNX Runtime, the default backend: float32 on the processor."""
+
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from ..runtime import Network, Part
+from ..zoo import Model
+
+# Only fatal messages are printed: every error is raised as well, and the user should read it once.
+_SEVERITY = 4
+
+
+def load(model: Model, part: Part, threads: int | None) -> Network:
+    """Loads `<part>.onnx`.
+
+    Args:
+        model: from the zoo.
+        part: which half of the model.
+        threads: size of the thread pool; None for as many as there are processors for this process.
+    """
+    options = ort.SessionOptions()
+    options.log_severity_level = _SEVERITY
+    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = threads or _processors()
+    # The arena keeps the largest activations of a run for the next one: half as much memory again, for hardly any speed.
+    options.enable_cpu_mem_arena = False
+    # Idle threads sleep, so that they take nothing from the entropy coder or from other processes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    path = model.path(f"{part}.onnx")
+    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    (source,) = session.get_inputs()
+
+    def run(array: npt.NDArray[Any], /) -> npt.NDArray[Any]:
+        (output,) = session.run(None, {source.name: array})
+        return np.asarray(output)
+
+    return run
+
+
+def _processors() -> int:
+    """Processors of this process. ONNX Runtime's own count ignores the affinity mask, then fails to pin its threads."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,128 @@
+"""Runs the networks of a model: chooses the inference runtime, loads each network once, turns failures into errors.
+
+The contract of the arrays is the same for every backend, all steps that leave float32 are part of the network:
+
+    encoder   uint8 pixels (1, h, w, 3), RGB, h and w multiples of the stride
+              -> int8 latents (1, channels, h/stride, w/stride), rounded half to even and clipped to the codebook
+    decoder   int8 latents (1, channels, h, w)
+              -> uint8 pixels (1, stride h, stride w, 3), RGB
+
+Backends agree but for float32 rounding: a latent may differ at a tie, a pixel by one. What is entropy-coded is the
+integers after that, so every backend decodes every file to the same latents.
+
+A backend's package is imported when its first network is loaded, never before.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy.typing as npt
+
+from ..errors import BackendError, NicodecError, RequestError
+from .zoo import Model
+
+Part = Literal["encoder", "decoder"]
+
+
+class Network(Protocol):
+    """One half of a model, ready to run."""
+
+    def __call__(self, array: npt.NDArray[Any], /) -> npt.NDArray[Any]:
+        """Runs the network on one array (see the module for shapes and types).
+
+        Raises:
+            BackendError: the inference runtime failed, for instance for want of memory.
+        """
+        ...
+
+
+class _Backend(NamedTuple):
+    module: str
+    loader: str
+    install: str
+
+
+_BACKENDS = {
+    "onnxruntime": _Backend("onnx_runtime", "load", "pip install onnxruntime"),
+    "openvino": _Backend("openvino_runtime", "load", "pip install nicodec[openvino]"),
+    "openvino-bf16": _Backend("openvino_runtime", "load_bf16", "pip install nicodec[openvino]"),
+    "tensorflow": _Backend("keras_tensorflow", "load", "pip install nicodec[train]"),
+}
+
+BACKENDS = tuple(_BACKENDS)
+"""Names of the backends, the default first."""
+
+_networks: dict[tuple[Path, str, int | None], Network] = {}
+
+
+def load_network(model: Model, part: Part, *, backend: str = BACKENDS[0], threads: int | None = None) -> Network:
+    """Loads one half of a model, or returns it if this process has loaded it before.
+
+    The first load of a network checks the model's files against the hash on its card.
+
+    Args:
+        model: from the zoo.
+        part: which half.
+        backend: one of `BACKENDS`. `openvino-bf16` computes in bfloat16 where the processor can: about twice as fast,
+            less exact.
+        threads: threads within one run of the network; None leaves it to the backend: all processors.
+
+    Raises:
+        RequestError: no backend of that name, or fewer than one thread.
+        ModelMissingError: the model lacks a file.
+        ModelMismatchError: the model's files are damaged.
+        BackendError: the backend's package is not installed or cannot load the network.
+    """
+    if backend not in _BACKENDS:
+        raise RequestError(f"no backend {backend!r}: choose one of {', '.join(BACKENDS)}")
+    if threads is not None and threads < 1:
+        raise RequestError(f"{threads} threads cannot run a network: give 1 or more, or none for all processors")
+    key = (model.path(f"{part}.onnx"), backend, threads)
+    if key not in _networks:
+        model.verify()
+        _networks[key] = _Guarded(_load(model, part, backend, threads), backend, f"the {part} of {model.id}")
+    return _networks[key]
+
+
+class _Guarded:
+    """A network whose runtime's exceptions arrive as `BackendError`."""
+
+    def __init__(self, network: Network, backend: str, subject: str) -> None:
+        self._network = network
+        self._backend = backend
+        self._subject = subject
+
+    def __call__(self, array: npt.NDArray[Any], /) -> npt.NDArray[Any]:
+        try:
+            return self._network(array)
+        except Exception as error:
+            task = f"run {self._subject} on an array {array.dtype}{list(array.shape)}"
+            raise _failure(self._backend, task, error) from error
+
+
+def _load(model: Model, part: Part, backend: str, threads: int | None) -> Network:
+    module, loader, install = _BACKENDS[backend]
+    try:
+        implementation = import_module(f".backends.{module}", __package__)
+    except ImportError as error:
+        raise BackendError(f"backend {backend} cannot be imported ({_one_line(error)}): {install}") from error
+    try:
+        network: Network = getattr(implementation, loader)(model, part, threads)
+    except NicodecError:
+        raise
+    except Exception as error:
+        task = f"load the {part} of {model.id} from {model.folder}"
+        raise _failure(backend, task, error, "reinstall the model or try another backend") from error
+    return network
+
+
+def _failure(backend: str, task: str, error: Exception, advice: str = "try another backend") -> BackendError:
+    others = ", ".join(name for name in BACKENDS if name != backend)
+    return BackendError(f"backend {backend} failed to {task}: {_one_line(error)}; {advice} ({others})")
+
+
+def _one_line(error: Exception) -> str:
+    """The first line of a runtime's message, which may be pages long."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]

@@ -1,0 +1,234 @@
+"""The zoo: trained weights on disk, found by name for encoding and by content hash for decoding.
+
+    <folder>/<model id>/<revision>/card.json      what the model is and how it was measured
+                                   decoder.onnx   synthesis transform
+                                   entropy.npz    integer probability tables
+                                   encoder.onnx   analysis transform; may be absent in an old revision
+
+The folders are those named by the environment variable NICODEC_MODELS, separated as in PATH, then the one installed
+with the package. A revision is a positive integer; old ones stay, so that old files decode. A revision folder without
+a card is not (or not yet) a model and is passed over.
+
+A file names its model by the codec's number, the model's number within the codec, and the first 8 bytes of the
+SHA-256 over `decoder.onnx` followed by `entropy.npz`: exactly what decoding depends on. A better analysis transform is
+therefore no new revision.
+
+Listing reads cards only and loads no network.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError, ModelMismatchError, ModelMissingError
+
+ENVIRONMENT_VARIABLE = "NICODEC_MODELS"
+CARD_SCHEMA = 1
+HASH_BYTES = 8
+HASHED_FILES = ("decoder.onnx", "entropy.npz")
+"""The files that the content hash covers, in order."""
+
+_REVISION = re.compile(r"[1-9][0-9]*")
+_PACKAGED = Path(__file__).parent / "weights"
+_INSTALL = f"upgrade nicodec, or put the model's folder into one named by {ENVIRONMENT_VARIABLE}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One revision of one model.
+
+    Attributes:
+        id: the name that users give, such as l3ic-32c.
+        codec: number of the codec in the file header, 0 to 255.
+        number: number of the model within the codec.
+        hash: the 8 bytes by which a file names these weights, as the card states them; `verify` compares.
+        revision: 1 for the first release of the weights, and so on.
+        folder: where the files are.
+        card: the whole card.
+    """
+
+    id: str
+    codec: int
+    number: int
+    hash: bytes
+    revision: int
+    folder: Path
+    card: Mapping[str, Any] = field(compare=False, repr=False)
+
+    def path(self, name: str) -> Path:
+        """Locates one file of the model.
+
+        Raises:
+            ModelMissingError: it is not there.
+        """
+        path = self.folder / name
+        if not path.is_file():
+            raise ModelMissingError(
+                f"model {self.id} revision {self.revision} has no {name} in {self.folder}: reinstall the model"
+                + (", or encode with its newest revision" if name == "encoder.onnx" else "")
+            )
+        return path
+
+    def verify(self) -> None:
+        """Compares the files that decoding depends on with the hash on the card. Reads a few megabytes.
+
+        Raises:
+            ModelMismatchError: the files are not the ones that the card was written for.
+            ModelMissingError: one of them is absent.
+        """
+        for name in HASHED_FILES:
+            self.path(name)
+        if model_hash(self.folder) != self.hash:
+            raise ModelMismatchError(
+                f"the weights of model {self.id} in {self.folder} are damaged (their hash is not the card's): "
+                "reinstall the model"
+            )
+
+
+def search_path() -> tuple[Path, ...]:
+    """Folders that are searched for models, first to last."""
+    named = os.environ.get(ENVIRONMENT_VARIABLE, "").split(os.pathsep)
+    return (*(Path(folder) for folder in named if folder), _PACKAGED)
+
+
+def installed(folders: Iterable[Path] | None = None) -> tuple[Model, ...]:
+    """Lists every revision of every model.
+
+    Args:
+        folders: where to look instead of in `search_path()`. A folder that does not exist holds no models.
+
+    Returns:
+        Ordered by codec and model number, then id; of one id the newest revision first, of one revision the folder
+        searched first.
+
+    Raises:
+        ModelError: a card cannot be read or is not what this version understands.
+    """
+    chosen = search_path() if folders is None else folders
+    models = [_read_card(card) for folder in chosen for card in _cards(folder)]
+    return tuple(sorted(models, key=lambda model: (model.codec, model.number, model.id, -model.revision)))
+
+
+def find(model_id: str) -> Model:
+    """Finds the newest revision of a model by its name.
+
+    Raises:
+        ModelMissingError: no model of that name is installed; the message lists those that are.
+        ModelError: a card cannot be read.
+    """
+    models = installed()
+    for model in models:
+        if model.id == model_id:
+            return model
+    raise ModelMissingError(f"no model {model_id!r} is installed: {_alternatives(model_id, models)}")
+
+
+def find_for_file(codec: int, number: int, digest: bytes) -> Model:
+    """Finds the very weights that a file was encoded with.
+
+    Args:
+        codec: codec number in the file's header.
+        number: model number in the file's header.
+        digest: model hash in the file's header, 8 bytes.
+
+    Raises:
+        ModelMissingError: no revision of that model is installed.
+        ModelMismatchError: the model is installed, but not the revision with that hash.
+        ModelError: a card cannot be read.
+    """
+    revisions = [model for model in installed() if (model.codec, model.number) == (codec, number)]
+    for model in revisions:
+        if model.hash == digest:
+            return model
+    if not revisions:
+        raise ModelMissingError(
+            f"the file needs model number {number} of codec number {codec} (hash {digest.hex()}), "
+            f"which is not installed: {_INSTALL}"
+        )
+    raise ModelMismatchError(
+        f"the file needs model {revisions[0].id} with hash {digest.hex()}, "
+        f"installed is only {', '.join(model.hash.hex() for model in revisions)}: {_INSTALL}"
+    )
+
+
+def model_hash(folder: Path) -> bytes:
+    """Computes the 8 bytes by which a file names the weights in `folder`.
+
+    Raises:
+        ModelMissingError: a hashed file is absent or cannot be read.
+    """
+    digest = hashlib.sha256()
+    for name in HASHED_FILES:
+        try:
+            digest.update((folder / name).read_bytes())
+        except OSError as error:
+            raise ModelMissingError(f"cannot read {folder / name}: {error.strerror}, reinstall the model") from error
+    return digest.digest()[:HASH_BYTES]
+
+
+def _alternatives(model_id: str, models: Iterable[Model]) -> str:
+    names = list(dict.fromkeys(model.id for model in models))
+    if not names:
+        return f"no model is, {_INSTALL}"
+    close = difflib.get_close_matches(model_id, names, n=1)
+    return (f"did you mean {close[0]}? " if close else "") + f"Installed are {', '.join(names)}"
+
+
+def _cards(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        return
+    for card in sorted(folder.glob("*/*/card.json")):
+        if _REVISION.fullmatch(card.parent.name):
+            yield card
+
+
+def _read_card(path: Path) -> Model:
+    try:
+        card = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"cannot read {path}: {_one_line(error)}, reinstall the model") from error
+    try:
+        return _parse_card(path, card)
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else _one_line(error)
+        raise ModelError(f"{path} is not a card of this version: {reason}, reinstall the model") from error
+
+
+def _parse_card(path: Path, card: Any) -> Model:
+    if not isinstance(card, dict):
+        raise TypeError("it is not a JSON object")
+    if card["schema"] != CARD_SCHEMA:
+        raise ValueError(f"schema {card['schema']!r} is not {CARD_SCHEMA}")
+    if card["id"] != path.parent.parent.name:
+        raise ValueError(f"its id {card['id']!r} is not the name of its folder")
+    digest = bytes.fromhex(card["hash"])
+    if len(digest) != HASH_BYTES:
+        raise ValueError(f"its hash has {len(digest)} bytes instead of {HASH_BYTES}")
+    if not isinstance(card["architecture"], dict):
+        raise TypeError("its architecture is not an object")
+    return Model(
+        id=card["id"],
+        codec=_number(card, "codec", 255),
+        number=_number(card, "model", (1 << 32) - 1),
+        hash=digest,
+        revision=int(path.parent.name),
+        folder=path.parent,
+        card=card,
+    )
+
+
+def _number(card: dict[str, Any], name: str, largest: int) -> int:
+    value: object = card[name]
+    if type(value) is not int or not 0 <= value <= largest:
+        raise ValueError(f"its {name} is {value!r}, not a number from 0 to {largest}")
+    return value
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

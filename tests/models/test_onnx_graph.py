@@ -1,0 +1,230 @@
+"""ONNX files written from Keras models: same results, same bytes, weights that come back exactly."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from nicodec.errors import ModelError, RequestError
+
+pytestmark = pytest.mark.train
+
+keras: Any = pytest.importorskip("keras")
+onnx: Any = pytest.importorskip("onnx")
+ort: Any = pytest.importorskip("onnxruntime")
+
+from nicodec.models import keras_weights, l3ic, onnx_graph
+from nicodec.models.layers import ChannelScale, DepthToSpace
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def run(file: bytes, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
+    (output,) = session.run(None, {session.get_inputs()[0].name: array})
+    result: npt.NDArray[Any] = output
+    return result
+
+
+def chain(*layers: Any, channels: int = 3, name: str = "chain") -> Any:
+    x = source = keras.Input((None, None, channels))
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(source, x, name=name)
+
+
+def randomise(model: Any, scale: float) -> None:
+    rng = np.random.default_rng(3)
+    for layer in model.layers:
+        layer.set_weights([rng.normal(0, scale, weight.shape) for weight in layer.weights])
+    keras_weights.round_to_half(model)
+
+
+def test_encoder_agrees_with_keras(transforms: tuple[Any, Any], photo: Pixels) -> None:
+    latents = run(onnx_graph.encoder_graph(transforms[0], l3ic.CODEBOOK), photo)
+    expected = np.asarray(transforms[0](photo / 255.0)).transpose(0, 3, 1, 2)
+    clipped = np.clip(expected, *l3ic.CODEBOOK)
+    assert latents.dtype == np.int8
+    assert clipped.std() > 2
+    assert np.abs(latents - clipped).max() < 0.5 + 1e-3
+    assert np.mean(latents == np.round(clipped)) > 0.999
+
+
+def test_decoder_agrees_with_keras(transforms: tuple[Any, Any]) -> None:
+    latents = np.random.default_rng(2).integers(-15, 17, (1, 16, 9, 7), dtype=np.int8)
+    pixels = run(onnx_graph.decoder_graph(transforms[1]), latents)
+    expected = 255 * np.clip(np.asarray(transforms[1](latents.transpose(0, 2, 3, 1).astype(np.float32))), 0, 1)
+    assert pixels.dtype == np.uint8
+    assert expected.std() > 10
+    assert np.abs(pixels - expected).max() < 0.5 + 1e-2
+    assert np.abs(pixels - np.round(expected)).max() <= 1
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3, 5, (3, 5)])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("bias", [True, False])
+def test_convolution(kernel: Any, stride: int, bias: bool, photo: Pixels) -> None:
+    model = chain(keras.layers.Conv2D(4, kernel, stride, padding="same", use_bias=bias, name="c"))
+    randomise(model, 4.0)
+    pixels = photo[:, :16, :24]
+    latents = run(onnx_graph.encoder_graph(model, (-128, 127)), pixels)
+    expected = np.clip(np.asarray(model(pixels / 255.0)), -128, 127).transpose(0, 3, 1, 2)
+    assert np.abs(latents - expected).max() < 0.5 + 1e-3
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras.layers.Rescaling(2.0, offset=-0.25, name="r"),
+        keras.layers.LeakyReLU(negative_slope=0.3, name="l"),
+        DepthToSpace(2, name="d"),
+        ChannelScale(name="s"),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_single_layer(layer: Any) -> None:
+    model = chain(layer, keras.layers.Rescaling(1 / 300, offset=0.5), channels=12)
+    if layer.weights:
+        layer.set_weights([np.linspace(-2, 2, 12)])
+        keras_weights.round_to_half(model)
+    latents = np.random.default_rng(4).integers(-128, 128, (2, 12, 3, 5), dtype=np.int8)
+    pixels = run(onnx_graph.decoder_graph(model), latents)
+    expected = np.asarray(model(latents.transpose(0, 2, 3, 1).astype(np.float32)))
+    assert np.abs(pixels - 255 * np.clip(expected, 0, 1)).max() < 0.5 + 1e-3
+
+
+def test_same_weights_same_bytes(transforms: tuple[Any, Any], tmp_path: Path) -> None:
+    file = onnx_graph.decoder_graph(transforms[1])
+    assert onnx_graph.decoder_graph(transforms[1]) == file
+    (tmp_path / "decoder.onnx").write_bytes(file)
+    copy = l3ic.synthesis(16)
+    keras_weights.load_from_onnx(tmp_path / "decoder.onnx", copy)
+    assert onnx_graph.decoder_graph(copy) == file
+
+
+def test_training_precision_changes_nothing(transforms: tuple[Any, Any]) -> None:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = l3ic.synthesis(16)
+    finally:
+        keras.config.set_dtype_policy(before)
+    mixed.set_weights(transforms[1].get_weights())
+    assert onnx_graph.decoder_graph(mixed) == onnx_graph.decoder_graph(transforms[1])
+
+
+def test_file_is_portable(transforms: tuple[Any, Any]) -> None:
+    model = onnx.load_model_from_string(onnx_graph.encoder_graph(transforms[0], l3ic.CODEBOOK))
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 17)]
+    assert model.ir_version <= 10
+    assert model.producer_name == "nicodec"
+    halves = {tensor.name for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
+    convolutions = ("down1", "down2", "down3", *(f"block{block}_{side}" for block in range(3) for side in "ab"))
+    expected = {f"{layer}/{weight}" for layer in convolutions for weight in ("kernel", "bias")}
+    assert halves == expected | {"latent_scale/scale"}
+    dimensions = [dimension.dim_param for dimension in model.graph.input[0].type.tensor_type.shape.dim]
+    assert dimensions == ["n", "h", "w", ""]
+
+
+def test_weights_come_back_exactly(transforms: tuple[Any, Any], tmp_path: Path) -> None:
+    path = tmp_path / "encoder.onnx"
+    path.write_bytes(onnx_graph.encoder_graph(transforms[0], l3ic.CODEBOOK))
+    copy = l3ic.analysis(16)
+    keras_weights.load_from_onnx(path, copy)
+    for restored, original in zip(copy.get_weights(), transforms[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(restored, original)
+
+
+def test_several_models_share_a_file(tmp_path: Path) -> None:
+    def layers() -> tuple[Any, Any]:
+        return convolution(filters=5, name="first"), convolution(filters=3, kernel_size=(1, 3), name="second")
+
+    both = chain(*layers())
+    randomise(both, 1.0)
+    path = tmp_path / "both.onnx"
+    path.write_bytes(onnx_graph.encoder_graph(both, (-8, 7)))
+    first, second = layers()
+    halves = chain(first), chain(second, channels=5)
+    keras_weights.load_from_onnx(path, *halves)
+    restored_weights = [*halves[0].get_weights(), *halves[1].get_weights()]
+    for restored, original in zip(restored_weights, both.get_weights(), strict=True):
+        np.testing.assert_array_equal(restored, original)
+
+
+def test_round_to_half_is_what_the_file_holds() -> None:
+    model = chain(keras.layers.Conv2D(4, 3, padding="same", name="c"))
+    kernel = np.random.default_rng(5).normal(size=(3, 3, 3, 4)).astype(np.float32)
+    model.layers[1].set_weights([kernel, np.full(4, 1 / 3)])
+    file = onnx_graph.encoder_graph(model, (-8, 7))
+    keras_weights.round_to_half(model)
+    assert onnx_graph.encoder_graph(model, (-8, 7)) == file
+    np.testing.assert_array_equal(model.get_weights()[0], kernel.astype(np.float16).astype(np.float32))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 70_000.0])
+def test_weights_beyond_half_precision(value: float) -> None:
+    model = chain(ChannelScale(name="wild"))
+    model.layers[1].set_weights([np.array([1.0, value, 1.0])])
+    with pytest.raises(ModelError, match="wild/scale"):
+        onnx_graph.decoder_graph(model)
+    with pytest.raises(ModelError, match="wild/scale"):
+        keras_weights.round_to_half(model)
+
+
+def test_weights_of_another_network(transforms: tuple[Any, Any], tmp_path: Path) -> None:
+    path = tmp_path / "decoder.onnx"
+    path.write_bytes(onnx_graph.decoder_graph(transforms[1]))
+    wider = l3ic.synthesis(32)
+    before = wider.get_weights()
+    with pytest.raises(ModelError, match=r"first latent_unscale/scale \(file \(16,\), architecture \(32,\)\)"):
+        keras_weights.load_from_onnx(path, wider)
+    for now, then in zip(wider.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    with pytest.raises(ModelError, match=r"first block0_a/bias \(file \(128,\), architecture None\)"):
+        keras_weights.load_from_onnx(path, chain(ChannelScale(name="s")))
+
+
+@pytest.mark.parametrize("content", [None, b"no network at all"])
+def test_unreadable_weights(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "decoder.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"cannot read .*decoder\.onnx") as caught:
+        keras_weights.load_from_onnx(path, l3ic.synthesis(16))
+    assert "\n" not in str(caught.value)
+
+
+def convolution(**changes: Any) -> Any:
+    return keras.layers.Conv2D(**{"filters": 4, "kernel_size": 3, "padding": "same", "name": "odd", **changes})
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras.layers.BatchNormalization(name="odd"),
+        keras.layers.Conv2DTranspose(4, 3, padding="same", name="odd"),
+        convolution(padding="valid"),
+        convolution(activation="relu"),
+        convolution(dilation_rate=2),
+        convolution(strides=3),
+        convolution(strides=(1, 2)),
+        convolution(filters=3, groups=3),
+    ],
+)
+def test_unsupported_layer_is_named(layer: Any) -> None:
+    with pytest.raises(RequestError, match=r"layer odd is .*cannot be exported"):
+        onnx_graph.encoder_graph(chain(layer), (-8, 7))
+
+
+def test_unsupported_wiring() -> None:
+    x = source = keras.Input((None, None, 3))
+    three = keras.layers.Add(name="three")([x, x, x])
+    with pytest.raises(RequestError, match="layer three is a sum of 3"):
+        onnx_graph.encoder_graph(keras.Model(source, three), (-8, 7))
+
+    twice = keras.layers.LeakyReLU(name="twice")
+    after = keras.layers.Rescaling(2.0, name="after")(twice(twice(x)))
+    with pytest.raises(RequestError, match="used twice"):
+        onnx_graph.encoder_graph(keras.Model(source, after), (-8, 7))

@@ -1,0 +1,1 @@
+"""One training configuration per file, each a `CONFIG`."""

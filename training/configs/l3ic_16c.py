@@ -1,0 +1,15 @@
+"""l3ic with 16 latent channels."""
+
+from ..config import TrainingConfig
+
+CONFIG = TrainingConfig(
+    model="l3ic-16c",
+    channels=16,
+    klt_step=45.0,
+    staggered=2,
+    target_bpp=0.42,
+    mse_weight=0.004,
+    msssim_weight=20.0,
+    steps=2600,
+    learning_rate=1.5e-4,
+)

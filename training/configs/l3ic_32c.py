@@ -1,0 +1,15 @@
+"""l3ic with 32 latent channels."""
+
+from ..config import TrainingConfig
+
+CONFIG = TrainingConfig(
+    model="l3ic-32c",
+    channels=32,
+    klt_step=30.0,
+    staggered=3,
+    target_bpp=0.68,
+    mse_weight=0.008,
+    msssim_weight=40.0,
+    steps=2600,
+    learning_rate=1.5e-4,
+)

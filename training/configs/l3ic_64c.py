@@ -1,0 +1,15 @@
+"""l3ic with 64 latent channels."""
+
+from ..config import TrainingConfig
+
+CONFIG = TrainingConfig(
+    model="l3ic-64c",
+    channels=64,
+    klt_step=18.0,
+    staggered=4,
+    target_bpp=1.15,
+    mse_weight=0.02,
+    msssim_weight=90.0,
+    steps=3000,
+    learning_rate=1.5e-4,
+)
