@@ -153,7 +153,8 @@ def latents(source: Source, channel: int, *, limits: Limits = DEFAULT_LIMITS) ->
         codec, model = _codec_and_model(coded)
         if not isinstance(codec, _PlaneCodec):
             raise RequestError(f"codec {codec.id} has no latent channels: decode the whole picture")
-        return codec.decode_planes(coded, model, (channel,))[0].astype(np.int8)
+        planes = codec.decode_planes(coded, model, (channel,))
+        return np.asarray(planes[0], np.int8)
 
 
 def verify(
@@ -215,4 +216,5 @@ def _without(picture: Picture, strip: Collection[str]) -> Picture:
 
     if unknown := set(strip) - set(METADATA):
         raise RequestError(f"cannot strip {', '.join(sorted(unknown))}: choose from {', '.join(METADATA)}")
-    return replace(picture, **dict.fromkeys(strip)) if strip else picture
+    absent: dict[str, Any] = dict.fromkeys(strip)
+    return replace(picture, **absent)

@@ -1,8 +1,7 @@
 """What can be told about a .nic file without decoding it; imports neither numpy nor a network."""
 
-import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from .bitstream.container import Chunk, ChunkType, ColourSpace, Container, Header, Limits, read
 from .bitstream.limits import DEFAULT_LIMITS
@@ -23,7 +22,7 @@ class FileInfo:
 
     Attributes:
         version: format version, such as "1.0".
-        bytes: size of the whole file.
+        size: bytes of the whole file.
         header: everything the header says.
         model: id of the installed model that decodes the file, None if it is not installed.
         metadata: size in bytes of each ancillary chunk by name: "icc", "exif", "xmp", others as "0x" and their type.
@@ -33,7 +32,7 @@ class FileInfo:
     """
 
     version: str
-    bytes: int
+    size: int
     header: Header
     model: str | None
     metadata: dict[str, int]
@@ -44,14 +43,14 @@ class FileInfo:
     @property
     def bpp(self) -> float:
         """Bits of the whole file per pixel of the picture."""
-        return 8 * self.bytes / (self.header.width * self.header.height)
+        return 8 * self.size / (self.header.width * self.header.height)
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain JSON values."""
         header = self.header
         values: dict[str, Any] = {
             "version": self.version,
-            "bytes": self.bytes,
+            "bytes": self.size,
             "bpp": round(self.bpp, 6),
             "complete": self.complete,
             "width": header.width,
@@ -96,13 +95,13 @@ def info(source: Source, *, segments: bool = False, limits: Limits = DEFAULT_LIM
     """
     with opened(source) as stream:
         counted = _CountedStream(stream)
-        container = read(counted, limits=limits, allow_partial=True)
+        container = read(cast(BinaryIO, counted), limits=limits, allow_partial=True)
         while counted.read(_BLOCK):
             pass
         version = counted.start[len(MAGIC)]
         return FileInfo(
             version=f"{version >> 4}.{version & 0b1111}",
-            bytes=counted.count,
+            size=counted.count,
             header=container.header,
             model=_model_id(container.header),
             metadata={_chunk_label(chunk): len(chunk.payload) for chunk in container.chunks if chunk.ancillary},
@@ -112,7 +111,7 @@ def info(source: Source, *, segments: bool = False, limits: Limits = DEFAULT_LIM
         )
 
 
-class _CountedStream(io.RawIOBase, BinaryIO):
+class _CountedStream:
     """Counts what is read from a stream that may be a pipe, and keeps its first bytes."""
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -120,8 +119,8 @@ class _CountedStream(io.RawIOBase, BinaryIO):
         self.count = 0
         self.start = b""
 
-    def read(self, size: int = -1, /) -> bytes:
-        """Reads from the stream below."""
+    def read(self, size: int) -> bytes:
+        """The next bytes of the stream below, the only method that a reader of .nic needs."""
         data = self._stream.read(size)
         self.count += len(data)
         if len(self.start) <= len(MAGIC):

@@ -14,6 +14,7 @@ FORMAT.md §7, is normative.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -74,10 +75,11 @@ class ContextModel:
         _require(self.bounds[0] == 0 and self.bounds[-1] == self.channels, "group bounds")
         _require(bool((np.diff(self.bounds) > 0).all()), "group bounds")
         _require(self.activity.shape == (largest + 1,) and bool((np.abs(self.activity) < 1 << 12).all()), "activity")
+        _require(self.thresholds.ndim == 1 and bool((np.diff(self.thresholds) >= 0).all()), "thresholds")
         _require(len(self.tables) == MEAN_STEPS * (len(self.thresholds) + 1), "table count")
         span = self.maximum - self.minimum
         _require(self.tables.minimum == -span and self.tables.maximum == span, "table range")
-        shapes = [(feature_count(a, b, phase), b - a) for a, b in self.groups() for phase in range(PHASES)]
+        shapes = weight_shapes(self.bounds)
         bound = max(largest, int(np.abs(self.activity).max()), ONE) * 12
         for weights in (self.mean_weights, self.spread_weights):
             _require([w.shape for w in weights] == shapes, "weight shapes")
@@ -90,7 +92,7 @@ class ContextModel:
 
     def groups(self) -> list[tuple[int, int]]:
         """First and last-plus-one rank of every group."""
-        return [(int(a), int(b)) for a, b in zip(self.bounds[:-1], self.bounds[1:], strict=True)]
+        return list(pairwise(self.bounds.tolist()))
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "ContextModel":
@@ -102,8 +104,7 @@ class ContextModel:
         try:
             bounds = arrays["context_bounds"].astype(np.int64)
             minimum, maximum = (int(v) for v in arrays["codebook"])
-            groups = list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
-            shapes = [(feature_count(a, b, phase), b - a) for a, b in groups for phase in range(PHASES)]
+            shapes = weight_shapes(bounds)
             return cls(
                 minimum=minimum,
                 maximum=maximum,
@@ -130,6 +131,11 @@ class ContextModel:
             "context_thresholds": self.thresholds.astype(np.int32),
             "context_tables": self.tables.frequencies.astype(np.uint16),
         }
+
+
+def weight_shapes(bounds: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Shape (features, group channels) of each step's weights, for the ranks at which groups begin and end."""
+    return [(feature_count(a, b, phase), b - a) for a, b in pairwise(bounds.tolist()) for phase in range(PHASES)]
 
 
 def feature_count(start: int, stop: int, phase: int) -> int:
@@ -172,6 +178,18 @@ def decode(model: ContextModel, height: int, width: int, decoder: AnsDecoder) ->
         latents[np.ix_(walk.channels_of(step), step.positions)] = values
         walk.learn(step, values)
     return latents.reshape(-1, height, width)
+
+
+def ideal_bits(model: ContextModel, latents: Planes) -> float:
+    """Code length in bits of all latents, int32 (channels, h, w), if every symbol cost exactly what its table says."""
+    walk = Walk(model, latents.shape[1], latents.shape[2])
+    bits = 0.0
+    for step in walk.steps():
+        values = latents[walk.channels_of(step)].reshape(len(step.ranks), -1)[:, step.positions]
+        bases, indexes = step.contexts()
+        bits += model.tables.bits((values - bases).ravel(), indexes.ravel())
+        walk.learn(step, values)
+    return bits
 
 
 @dataclass(frozen=True)
@@ -286,6 +304,7 @@ def _diagonal_sum(planes: Planes) -> Planes:
 def _split(flat: npt.NDArray[Any], shapes: list[tuple[int, int]]) -> tuple[Exact, ...]:
     ends = np.cumsum([rows * columns for rows, columns in shapes])
     _require(flat.ndim == 1 and flat.size == ends[-1], "weight count")
+    _require(np.issubdtype(flat.dtype, np.integer), "weight type")
     parts = np.split(flat.astype(np.float64), ends[:-1])
     return tuple(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
 

@@ -16,7 +16,7 @@ from ..errors import FormatError
 from . import context
 from .ans import AnsDecoder, AnsEncoder
 from .context import ContextModel, Planes
-from .tables import FrequencyTable, TableSet
+from .tables import FREQUENCY_BITS, FrequencyTable, TableSet
 
 OWN_TABLE = 255
 """First byte of a channel segment that carries its table; smaller values name a shared table."""
@@ -99,22 +99,17 @@ def decode_stripe(payload: bytes, model: ContextModel, rows: int, width: int) ->
 
 
 def encode_channel(plane: Planes, shared: TableSet) -> bytes:
-    """Codes one channel, int32 (h, w), into one segment of the independent profile.
+    """Codes one channel, int32 (h, w) within the codebook, into one segment of the independent profile.
 
     The cheapest shared table is named, or an own table is written if that makes the segment smaller.
     """
     values = plane.ravel()
     counts = np.bincount(values - shared.minimum, minlength=shared.maximum - shared.minimum + 1)
-    costs = (16 - np.log2(shared.frequencies)) @ counts
-    best = int(costs.argmin())
+    best = int(((FREQUENCY_BITS - np.log2(shared.frequencies)) @ counts).argmin())
     own = FrequencyTable.fit(counts, shared.minimum)
-    own_bytes = own.to_bytes()
-    encoder = AnsEncoder()
-    if own.bits(values) + 8 * len(own_bytes) < costs[best]:
-        encoder.append(values, own)
-        return bytes([OWN_TABLE]) + own_bytes + encoder.finish()
-    encoder.append(values, shared[best])
-    return bytes([best]) + encoder.finish()
+    with_shared = bytes([best]) + _encode_values(values, shared[best])
+    with_own = bytes([OWN_TABLE]) + own.to_bytes() + _encode_values(values, own)
+    return min(with_shared, with_own, key=len)
 
 
 def decode_channel(payload: bytes, shared: TableSet, height: int, width: int) -> Planes:
@@ -150,3 +145,9 @@ def read_channel_table(payload: bytes) -> ChannelTable:
         return ChannelTable(payload[0], None, 1)
     own, used = FrequencyTable.from_prefix(payload[1:])
     return ChannelTable(None, own, 1 + used)
+
+
+def _encode_values(values: npt.NDArray[np.int32], table: FrequencyTable) -> bytes:
+    encoder = AnsEncoder()
+    encoder.append(values, table)
+    return encoder.finish()

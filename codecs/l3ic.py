@@ -20,7 +20,7 @@ from ..models.runtime import load_network
 from ..models.zoo import Model
 from .alpha import decode_alpha, encode_alpha
 from .base import DecodeRequest, EncodeSettings, Progress, SegmentInfo, no_progress
-from .metadata import chunks_of, metadata_of
+from .metadata import chunks_of, picture_of
 from .tiling import analyse, synthesise
 
 CONTEXT, INDEPENDENT = 0, 1
@@ -74,7 +74,7 @@ class L3ic:
         pixels = synthesise(network, latents, _STRIDE, _HALO, progress)[: header.height, : header.width]
         if header.space is ColourSpace.GRAY:
             pixels = pixels[:, :, 1:2]
-        return Picture(pixels=np.ascontiguousarray(pixels), alpha=_alpha(container), **metadata_of(container))
+        return picture_of(np.ascontiguousarray(pixels), _alpha(container), container)
 
     def decode_planes(self, container: Container, model: Model, channels: tuple[int, ...]) -> Planes:
         """Decodes single latent channels, from a file with independent channels without touching the others.
@@ -154,7 +154,9 @@ def _encode_latents(latents: npt.NDArray[np.int8], tables: LatentTables, indepen
 def _fill(latents: npt.NDArray[np.int8], container: Container, tables: LatentTables) -> None:
     """Decodes everything into int8 (channels, h, w), piece by piece so that memory stays small."""
     if tables.context.channels != len(latents):
-        raise FormatError(f"the header has {len(latents)} channels, the model {tables.context.channels}; not this model")
+        raise FormatError(
+            f"the header has {len(latents)} channels, the model {tables.context.channels}; not this model"
+        )
     if container.header.profile == INDEPENDENT:
         for channel in range(len(latents)):
             latents[channel] = _decode_channel(container, tables, channel)

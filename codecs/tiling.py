@@ -6,6 +6,7 @@ away. Memory then depends on the tile, not on the picture.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -99,7 +100,4 @@ def _spans(length: int, halo: int) -> list[Span]:
     """Tiles of nearly equal length, none over `TILE`."""
     count = -(-length // TILE)
     edges = [length * k // count for k in range(count + 1)]
-    return [
-        Span(start, stop, max(0, start - halo), min(length, stop + halo))
-        for start, stop in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    return [Span(start, stop, max(0, start - halo), min(length, stop + halo)) for start, stop in pairwise(edges)]

@@ -6,7 +6,8 @@ Only `keras.ops`, so that the same definition trains on TensorFlow, JAX and PyTo
 from typing import Any
 
 import keras
-from keras import ops
+
+from .keras_ops import ops
 
 
 @keras.saving.register_keras_serializable("nicodec")
@@ -48,7 +49,7 @@ class ChannelScale(keras.layers.Layer):
     """Multiplies every channel by its own trainable factor (the latent scale), computed in float32."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{**kwargs, "dtype": "float32"})
+        super().__init__(dtype="float32", **kwargs)
 
     def build(self, input_shape: Any) -> None:
         """Creates the (channels,) vector of factors, all 1."""

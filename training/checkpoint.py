@@ -39,7 +39,7 @@ def save(path: Path, codec: Any, state: RunState) -> None:
         "slot": [keras.ops.convert_to_numpy(v) for v in codec.optimizer.variables],
         "average": state.average,
     }
-    arrays = {f"{name}_{k:04d}": a for name, group in groups.items() for k, a in enumerate(group)}
+    arrays: dict[str, Any] = {f"{name}_{k:04d}": a for name, group in groups.items() for k, a in enumerate(group)}
     progress = {"step": state.step, "seconds": state.seconds, "cpu_seconds": state.cpu_seconds}
     arrays["progress"] = np.array(json.dumps(progress))
     partial = path.with_suffix(".partial")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..bitstream.context import MEAN_STEPS, ONE, PHASES, WEIGHT_BITS, ContextModel, Planes, Step, Walk, feature_count
+from ..bitstream.context import MEAN_STEPS, ONE, WEIGHT_BITS, ContextModel, Planes, Step, Walk, weight_shapes
 from ..bitstream.tables import FREQUENCY_BITS, TableSet
 
 SPREAD_CLASSES = 48
@@ -39,17 +39,10 @@ def fit_context(latents: Sequence[Planes], codebook: tuple[int, int]) -> Context
     model = _blank(latents, codebook)
     model = replace(model, mean_weights=_solve(model, latents, _values))
     model = replace(model, spread_weights=_solve(model, latents, _spread_targets))
-    model = replace(model, thresholds=_thresholds(model, latents), tables=_uniform(codebook, SPREAD_CLASSES * MEAN_STEPS))
+    model = replace(
+        model, thresholds=_thresholds(model, latents), tables=_uniform(codebook, SPREAD_CLASSES * MEAN_STEPS)
+    )
     return replace(model, tables=_count(model, latents))
-
-
-def context_bits(model: ContextModel, latents: Planes) -> float:
-    """Ideal code length of one picture's latents under the context profile."""
-    bits = 0.0
-    for step, values in _walk(model, latents):
-        bases, indexes = step.contexts()
-        bits += model.tables.bits((values - bases).ravel(), indexes.ravel())
-    return bits
 
 
 def fit_shared_tables(latents: Sequence[Planes], codebook: tuple[int, int]) -> TableSet:
@@ -83,10 +76,7 @@ def _blank(latents: Sequence[Planes], codebook: tuple[int, int]) -> ContextModel
     shares = histograms / histograms.sum(axis=1, keepdims=True)
     entropy = -(shares * np.log2(np.maximum(shares, 1e-12))).sum(axis=1)
     bounds = np.array([b for b in _BOUNDS if b < channels] + [channels])
-    shapes = [
-        (feature_count(a, b, phase), b - a) for a, b in zip(bounds[:-1], bounds[1:], strict=True) for phase in range(PHASES)
-    ]
-    zeros = tuple(np.zeros(shape) for shape in shapes)
+    zeros = tuple(np.zeros(shape) for shape in weight_shapes(bounds))
     largest = max(-codebook[0], codebook[1])
     return ContextModel(
         minimum=codebook[0],

@@ -63,7 +63,8 @@ def export(run: Path, target: Path | None, *, pictures: Path, samples: int = 160
     latents = list(_latents(partial / "encoder.onnx", config, _spread(find_pictures(pictures), samples)))
     model = entropy.fit_context(latents, l3ic.CODEBOOK)
     shared = entropy.fit_shared_tables(latents, l3ic.CODEBOOK)
-    np.savez_compressed(partial / "entropy.npz", **entropy.to_arrays(model, shared))
+    arrays: dict[str, Any] = entropy.to_arrays(model, shared)
+    np.savez_compressed(partial / "entropy.npz", **arrays)
     training = {**config.to_json(), "steps_done": state.step, "cpu_hours": round(state.cpu_seconds / 3600, 2)}
     training |= {"wall_hours": round(state.seconds / 3600, 2), "pictures": len(find_pictures(pictures))}
     _write_card(partial, _card(codec, config, training, zoo.model_hash(partial)))

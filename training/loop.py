@@ -3,7 +3,7 @@
 import csv
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from . import checkpoint, data
 from .checkpoint import RunState
 from .config import TrainingConfig
 from .narrowing import start_from_wider
-from .trainer import TransformCodec, build_codec, start_from_klt
+from .trainer import build_codec, start_from_klt
 from .validation import Measurement, measure
 
 CHECKPOINT = "checkpoint.npz"
@@ -54,9 +54,9 @@ def train(
     return state
 
 
-def compiled_codec(config: TrainingConfig) -> TransformCodec:
+def compiled_codec(config: TrainingConfig) -> Any:
     """A fresh codec with its optimiser built, ready for a checkpoint."""
-    codec = build_codec(config)
+    codec: Any = build_codec(config)
     codec.compile(optimizer=_optimiser(config), jit_compile=False)
     codec.optimizer.build(codec.trainable_variables)
     return codec
@@ -67,7 +67,7 @@ def folder_cache(folder: Path, run: Path) -> Path:
     return run.parent / f"{folder.resolve().name}-{_PACK_SIZE}.npy"
 
 
-def load_average(run: Path) -> tuple[TransformCodec, TrainingConfig, RunState]:
+def load_average(run: Path) -> tuple[Any, TrainingConfig, RunState]:
     """The codec of a run folder with its averaged weights, its configuration and its progress."""
     config = TrainingConfig(**json.loads((run / CONFIG).read_text()))
     codec = compiled_codec(config)
@@ -77,7 +77,7 @@ def load_average(run: Path) -> tuple[TransformCodec, TrainingConfig, RunState]:
 
 
 @contextmanager
-def averaged(codec: TransformCodec, state: RunState) -> Iterator[None]:
+def averaged(codec: Any, state: RunState) -> Generator[None]:
     """Puts the averaged weights in place of the current ones for the duration of a block."""
     current = _arrays(codec.trainable_variables)
     _assign(codec.trainable_variables, state.average)
@@ -88,7 +88,7 @@ def averaged(codec: TransformCodec, state: RunState) -> Iterator[None]:
 
 
 def _optimiser(config: TrainingConfig) -> Any:
-    schedule = keras.optimizers.schedules.CosineDecay(
+    schedule: Any = keras.optimizers.schedules.CosineDecay(
         config.learning_rate * 0.01,
         config.steps - config.warmup,
         alpha=0.01,
@@ -99,7 +99,7 @@ def _optimiser(config: TrainingConfig) -> Any:
 
 
 def _starting_state(
-    codec: TransformCodec, config: TrainingConfig, run: Path, packed: data.Pixels, start: Path | None
+    codec: Any, config: TrainingConfig, run: Path, packed: data.Pixels, start: Path | None
 ) -> RunState:
     path = run / CHECKPOINT
     if path.exists():
@@ -114,7 +114,7 @@ def _starting_state(
 
 
 def _run(
-    codec: TransformCodec,
+    codec: Any,
     config: TrainingConfig,
     state: RunState,
     packed: data.Pixels,
@@ -146,15 +146,15 @@ def _run(
             checkpoint.save(run / CHECKPOINT, codec, state)
 
 
-def _steer(codec: TransformCodec, config: TrainingConfig, measured: Measurement) -> None:
+def _steer(codec: Any, config: TrainingConfig, measured: Measurement) -> None:
     """Moves the balance of rate and distortion towards the target rate, most of the way in a few validations."""
     if config.target_bpp is None:
         return
-    factor = (config.target_bpp / measured.context_bpp) ** 0.7
+    factor = (config.target_bpp / measured.file_bpp) ** 0.7
     codec.balance.assign(codec.balance * float(np.clip(factor, 1.0 / _STEER_LIMIT, _STEER_LIMIT)))
 
 
-def _update_average(codec: TransformCodec, state: RunState, decay: float) -> None:
+def _update_average(codec: Any, state: RunState, decay: float) -> None:
     for mean, value in zip(state.average, _arrays(codec.trainable_variables), strict=True):
         mean += (1.0 - decay) * (value - mean)
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from keras import ops
+
+from ..models.keras_ops import ops
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponents of the five MS-SSIM scales: Wang, Simoncelli, Bovik 2003, section 3.2."""

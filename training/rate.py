@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-from keras import ops
+
+from ..models.keras_ops import ops
 
 _KERNEL = 5
 _MIN_SCALE = 0.05
@@ -29,7 +30,7 @@ class ContextRate(keras.layers.Layer):
     """
 
     def __init__(self, channels: int, **kwargs: Any) -> None:
-        super().__init__(**{**kwargs, "dtype": "float32"})
+        super().__init__(dtype="float32", **kwargs)
         self.channels = channels
         causal = np.zeros((_KERNEL, _KERNEL, 1, 1), np.float32)
         causal[: _KERNEL // 2], causal[_KERNEL // 2, : _KERNEL // 2] = 1.0, 1.0

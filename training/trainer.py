@@ -5,9 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-from keras import ops
 
 from ..models import klt_start, l3ic
+from ..models.keras_ops import ops
 from .config import TrainingConfig
 from .losses import luma, mean_squared_error, ms_ssim
 from .rate import ContextRate
@@ -39,9 +39,16 @@ class TransformCodec(keras.Model):
     """
 
     def __init__(
-        self, analysis: Any, synthesis: Any, rate: ContextRate, *, mse_weight: float, msssim_weight: float, **kwargs: Any
+        self,
+        analysis: Any,
+        synthesis: Any,
+        rate: ContextRate,
+        *,
+        mse_weight: float,
+        msssim_weight: float,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**{**kwargs, "dtype": "float32"})
+        super().__init__(dtype="float32", **kwargs)
         self.analysis, self.synthesis, self.rate = analysis, synthesis, rate
         self._mse_weight, self._msssim_weight = mse_weight, msssim_weight
         self.balance = self.add_weight(shape=(), initializer="ones", trainable=False, name="balance")
@@ -94,7 +101,5 @@ class TransformCodec(keras.Model):
 def start_from_klt(codec: TransformCodec, blocks: npt.NDArray[np.uint8], *, step: float, staggered: int) -> None:
     """Initialises the transforms as a KLT of the given 8x8 blocks, uint8 (n, 8, 8, 3)."""
     mean, covariance = klt_start.block_statistics(blocks)
-    deviations = klt_start.initialise(
-        codec.analysis, codec.synthesis, mean, covariance, step=step, staggered=staggered
-    )
+    deviations = klt_start.initialise(codec.analysis, codec.synthesis, mean, covariance, step=step, staggered=staggered)
     codec.rate.start(deviations)

@@ -7,9 +7,9 @@ CONFIG = TrainingConfig(
     channels=16,
     klt_step=45.0,
     staggered=2,
-    target_bpp=0.42,
+    target_bpp=0.50,
     mse_weight=0.004,
     msssim_weight=20.0,
-    steps=2600,
+    steps=2300,
     learning_rate=1.5e-4,
 )

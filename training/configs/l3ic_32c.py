@@ -7,9 +7,9 @@ CONFIG = TrainingConfig(
     channels=32,
     klt_step=30.0,
     staggered=3,
-    target_bpp=0.68,
+    target_bpp=0.81,
     mse_weight=0.008,
     msssim_weight=40.0,
-    steps=2600,
+    steps=2300,
     learning_rate=1.5e-4,
 )

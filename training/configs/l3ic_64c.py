@@ -7,9 +7,9 @@ CONFIG = TrainingConfig(
     channels=64,
     klt_step=18.0,
     staggered=4,
-    target_bpp=1.15,
+    target_bpp=1.42,
     mse_weight=0.02,
     msssim_weight=90.0,
-    steps=3000,
+    steps=2600,
     learning_rate=1.5e-4,
 )

@@ -1,0 +1,146 @@
+"""`nicodec decode`: .nic files to images."""
+
+import io
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import click
+
+from . import batch, options, streams
+from .console import Console
+from .paths import STREAM, Job, plan
+
+if TYPE_CHECKING:
+    from ..images import Picture
+
+_NIC = ".nic"
+
+
+@dataclass(frozen=True)
+class _Decoder:
+    """Does one job after another with the same settings."""
+
+    image_format: str | None
+    channels: frozenset[int] | None
+    backend: str
+    threads: int | None
+    max_pixels: int | None
+    force: bool
+    console: Console
+
+    def __call__(self, job: Job) -> dict[str, Any]:
+        """Decodes one file; returns the record for --json."""
+        start = time.perf_counter()
+        self._check(job.target)
+        picture = self._decode(job.source)
+        notes = self._write(picture, job.target)
+        for note in notes:
+            self.console.note(f"{job.target}: {note}")
+        seconds = time.perf_counter() - start
+        target = "stdout" if job.target == STREAM else job.target
+        self.console.summary(f"{target}  {picture.width}x{picture.height}  {seconds:.2f} s")
+        return {
+            "output": job.target,
+            "width": picture.width,
+            "height": picture.height,
+            "gray": picture.is_gray,
+            "alpha": picture.alpha is not None,
+            "seconds": round(seconds, 4),
+            "notes": list(notes),
+        }
+
+    def _check(self, target: str) -> None:
+        from ..image_formats import find_format
+        from ..outputs import check_target
+
+        if target == STREAM:
+            streams.check_stdout()
+            return
+        find_format(self.image_format or os.path.splitext(target)[1])
+        check_target(target, force=self.force)
+
+    def _decode(self, source: str) -> "Picture":
+        from ..api import decode
+        from ..sources import naming
+
+        with self.console.progress("decoding", "tile") as progress, naming("stdin" if source == STREAM else None):
+            return decode(
+                streams.stdin() if source == STREAM else source,
+                channels=self.channels,
+                backend=self.backend,
+                threads=self.threads,
+                limits=options.limits(self.max_pixels),
+                progress=progress,
+            )
+
+    def _write(self, picture: "Picture", target: str) -> tuple[str, ...]:
+        from ..images import save
+
+        if target != STREAM:
+            return save(picture, target, format=self.image_format, force=self.force)
+        buffer = io.BytesIO()
+        notes = save(picture, cast(BinaryIO, buffer), format=self.image_format)
+        streams.write_stdout(buffer.getvalue())
+        return notes
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  nicodec decode photo.nic                        writes photo.png beside it
+  nicodec decode photo.nic photo.webp             the suffix chooses the format
+  nicodec decode --out-dir restored *.nic         writes restored/NAME.png for each
+  nicodec decode --channels 0,3-7 photo.nic x.png from some channels only
+  nicodec decode - - < photo.nic > photo.png      in a pipe
+
+PNG, WebP, TIFF, BMP and PPM are written lossless, JPEG at quality 95.
+"""
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="IN [OUT]")
+@click.option(
+    "--channels",
+    callback=options.channel_list,
+    metavar="LIST",
+    help="Use only these latent channels, such as 0,3-7. Needs a file encoded with --independent-channels.",
+)
+@click.option(
+    "--format",
+    "image_format",
+    metavar="SUFFIX",
+    help="Image format, such as png or webp. Default: OUT's suffix, or png.",
+)
+@options.output_options
+@options.network_options
+@options.max_pixels_option
+@options.console_options
+def command(
+    paths: tuple[str, ...],
+    channels: frozenset[int] | None,
+    image_format: str | None,
+    out_dir: str | None,
+    force: bool,
+    backend: str,
+    threads: int | None,
+    max_pixels: int | None,
+    console: Console,
+) -> None:
+    """Decode .nic files to images.
+
+    IN is a .nic file, or - for stdin. OUT is the image to write, or - for stdout; without it, IN's name with the suffix
+    .png. With --out-dir every argument is an input; if one fails, the others are still done and the exit code is 1.
+    """
+    suffix = "." + (image_format or "png").lower().removeprefix(".")
+    if image_format is not None:
+        from ..image_formats import find_format
+
+        find_format(image_format)
+    jobs = plan(paths, out_dir, suffix=suffix, is_output=_is_output, as_json=console.as_json)
+    decoder = _Decoder(image_format, channels, backend, threads, max_pixels, force, console)
+    batch.run(jobs, decoder, command="decode", name=lambda job: job.source, console=console)
+
+
+def _is_output(path: str) -> bool:
+    """Whether a second argument can be meant as OUT: not if it is a .nic file."""
+    return os.path.splitext(path)[1].lower() != _NIC

@@ -1,0 +1,168 @@
+"""`nicodec encode`: images to .nic files."""
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import batch, options, streams
+from .console import Console, human_size
+from .paths import STREAM, Job, label, plan
+
+if TYPE_CHECKING:
+    from ..api import EncodeOptions
+    from ..images import Picture
+    from ..models.zoo import Model
+
+_SUFFIX = ".nic"
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """Does one job after another with the same settings."""
+
+    model: "Model"
+    settings: "EncodeOptions"
+    strip: frozenset[str]
+    max_pixels: int | None
+    force: bool
+    console: Console
+
+    def __call__(self, job: Job) -> dict[str, Any]:
+        """Encodes one image; returns the record for --json."""
+        from ..outputs import check_target
+
+        start = time.perf_counter()
+        if job.target == STREAM:
+            streams.check_stdout()
+        else:
+            check_target(job.target, force=self.force)
+        picture, input_bytes = self._load(job.source)
+        data = self._encode(picture, label(job.source))
+        self._write(data, job.target)
+        record = {
+            "output": job.target,
+            "model": self.model.id,
+            "width": picture.width,
+            "height": picture.height,
+            "bytes": len(data),
+            "bpp": round(8 * len(data) / (picture.width * picture.height), 6),
+            "input_bytes": input_bytes,
+            "seconds": round(time.perf_counter() - start, 4),
+            "notes": list(picture.notes),
+        }
+        self.console.summary(_summary(job, record))
+        return record
+
+    def _load(self, source: str) -> "tuple[Picture, int | None]":
+        """The picture, and the bytes of its file unless that is a pipe."""
+        from ..images import MAX_PIXELS, load
+
+        content = streams.stdin().read() if source == STREAM else source
+        picture = load(content, max_pixels=self.max_pixels or MAX_PIXELS)
+        for note in picture.notes:
+            self.console.note(f"{label(source)}: {note}")
+        return picture, len(content) if isinstance(content, bytes) else os.path.getsize(content) or None
+
+    def _encode(self, picture: "Picture", name: str) -> bytes:
+        from ..api import encode
+        from ..sources import naming
+
+        self.console.detail(f"{name}: {picture.width}x{picture.height}, model {self.model.id} in {self.model.folder}")
+        with self.console.progress("encoding", "tile") as progress, naming(name):
+            return encode(picture, model=self.model, strip=self.strip, progress=progress, **self.settings)
+
+    def _write(self, data: bytes, target: str) -> None:
+        from ..outputs import atomic_output
+
+        if target == STREAM:
+            streams.write_stdout(data)
+            return
+        with atomic_output(target, force=self.force) as file:
+            file.write(data)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  nicodec encode photo.jpg                       writes photo.nic beside it
+  nicodec encode -m l3ic-64c in.png out.nic      higher quality, larger file
+  nicodec encode --out-dir coded a.png b.jpg     writes coded/a.nic and coded/b.nic
+  nicodec encode - - < in.png > out.nic          in a pipe
+
+The picture keeps its ICC profile, EXIF and XMP; --strip leaves them out.
+"""
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="IN [OUT]")
+@click.option("-m", "--model", default="l3ic-32c", show_default=True, metavar="ID", help="Model; see 'nicodec models'.")
+@click.option(
+    "--independent-channels",
+    is_flag=True,
+    help="Code every latent channel on its own, for 'decode --channels'. Larger files.",
+)
+@click.option(
+    "--strip",
+    multiple=True,
+    type=click.Choice(("all", *options.METADATA)),
+    help="Leave metadata out; may be repeated.",
+)
+@options.output_options
+@options.network_options
+@options.max_pixels_option
+@options.console_options
+def command(
+    paths: tuple[str, ...],
+    model: str,
+    independent_channels: bool,
+    strip: tuple[str, ...],
+    out_dir: str | None,
+    force: bool,
+    backend: str,
+    threads: int | None,
+    max_pixels: int | None,
+    console: Console,
+) -> None:
+    """Encode images to .nic files.
+
+    IN is any image that Pillow reads, or - for stdin. OUT is the .nic file to write, or - for stdout; without it, IN's
+    name with the suffix .nic. With --out-dir every argument is an input; if one fails, the others are still done and
+    the exit code is 1.
+    """
+    from ..models import zoo
+
+    jobs = plan(paths, out_dir, suffix=_SUFFIX, is_output=_is_output, as_json=console.as_json)
+    encoder = _Encoder(
+        model=zoo.find(model),
+        settings={"independent_channels": independent_channels, "backend": backend, "threads": threads},
+        strip=frozenset(options.METADATA if "all" in strip else strip),
+        max_pixels=max_pixels,
+        force=force,
+        console=console,
+    )
+    batch.run(jobs, encoder, command="encode", name=lambda job: job.source, console=console)
+
+
+def _is_output(path: str) -> bool:
+    """Whether a second argument can be meant as OUT: not if it is named like an image."""
+    from ..image_formats import supported_suffixes
+
+    return os.path.splitext(path)[1].lower() not in supported_suffixes()
+
+
+def _summary(job: Job, record: dict[str, Any]) -> str:
+    target = "stdout" if job.target == STREAM else job.target
+    parts = [target, human_size(record["bytes"]), f"{record['bpp']:.2f} bpp"]
+    if record["input_bytes"] is not None:
+        parts.append(f"{_share(record['bytes'], record['input_bytes'])} of {label(job.source)}")
+    return "  ".join((*parts, f"{record['seconds']:.2f} s"))
+
+
+def _share(part: int, whole: int) -> str:
+    """How much `part` is of `whole`, as people say it.
+
+    >>> _share(1, 17), _share(3, 4)
+    ('1/17', '75%')
+    """
+    return f"1/{whole / part:.0f}" if whole >= 2 * part else f"{100 * part / whole:.0f}%"

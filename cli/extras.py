@@ -1,0 +1,24 @@
+"""Commands that need an optional part of nicodec say which one."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from ..errors import BackendError
+
+_OWN = __name__.partition(".")[0]
+
+
+@contextmanager
+def training_packages() -> Generator[None]:
+    """Names the `train` extra if an import in the block fails for want of a package.
+
+    Raises:
+        BackendError: a package that does not belong to nicodec is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = error.name or str(error)
+        if missing.partition(".")[0] == _OWN:
+            raise
+        raise BackendError(f"{missing} is not installed, training needs it: pip install nicodec[train]") from error

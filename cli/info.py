@@ -1,0 +1,79 @@
+"""`nicodec info`: what a .nic file says about itself."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import batch, options, streams
+from .console import Console, human_size
+from .paths import STREAM, label
+from .tables import aligned
+
+if TYPE_CHECKING:
+    from ..codecs.base import SegmentInfo
+    from ..inspection import FileInfo
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  nicodec info photo.nic
+  nicodec info --channels photo.nic      one line for every segment
+  nicodec info --json *.nic              one JSON object per file
+"""
+)
+@click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="FILE...")
+@click.option("--channels", is_flag=True, help="Also list what each segment holds, its size, checksum and table.")
+@options.console_options
+def command(files: tuple[str, ...], channels: bool, console: Console) -> None:
+    """Show what .nic files hold, without decoding them.
+
+    A damaged or cut-off file is shown as far as it arrived; 'nicodec verify' tells whether files are whole. FILE may be
+    - for stdin.
+    """
+
+    def describe(file: str) -> dict[str, Any]:
+        from ..inspection import info
+        from ..sources import naming
+
+        with naming("stdin" if file == STREAM else None):
+            found = info(streams.stdin() if file == STREAM else file, segments=channels)
+        console.result("\n".join(_lines(label(file), found)))
+        return found.to_json()
+
+    batch.run(files, describe, command="info", name=lambda file: file, console=console)
+
+
+def _lines(name: str, found: "FileInfo") -> Iterable[str]:
+    header = found.header
+    kind = ("gray" if header.space.name == "GRAY" else "RGB") + (" with alpha" if header.alpha else "")
+    model = found.model or f"number {header.model}, not installed"
+    metadata = ", ".join(f"{kind} {human_size(size)}" for kind, size in found.metadata.items())
+    whole = (
+        "" if found.complete else f"; INCOMPLETE OR DAMAGED: {found.arrived} of {header.segments} segments are whole"
+    )
+    yield name
+    yield f"  picture   {header.width}x{header.height}, {kind}, {header.depth} bits"
+    yield f"  file      {human_size(found.size)}, {found.bpp:.4f} bpp, format {found.version}{whole}"
+    yield f"  model     {model}, hash {header.model_hash.hex()}, codec {header.codec}, profile {header.profile}"
+    yield f"  padded    {header.padded_width}x{header.padded_height}"
+    yield f"  latents   {header.channels} x {header.latent_width}x{header.latent_height}, {header.layers} layer(s)"
+    yield f"  segments  {header.segments}"
+    yield f"  metadata  {metadata or 'none'}"
+    if found.segments is not None:
+        yield from _indented(_segment_table(found.segments))
+
+
+def _segment_table(segments: "Iterable[SegmentInfo]") -> str:
+    head = ["segment", "content", "bytes", "crc32", "table", "symbols"]
+    rows = [[str(s.index), s.content, str(s.size), f"{s.crc32:08x}", s.table, _range(s.symbols)] for s in segments]
+    return aligned([head, *rows])
+
+
+def _range(symbols: tuple[int, int] | None) -> str:
+    return "" if symbols is None else f"{symbols[0]}..{symbols[1]}"
+
+
+def _indented(text: str) -> Iterable[str]:
+    return (f"  {line}" for line in text.splitlines())

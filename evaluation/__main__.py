@@ -1,0 +1,48 @@
+"""`python -m nicodec.evaluation`: the measurements behind the README."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from ..models import zoo
+from . import rate_distortion, speed
+
+
+@click.group()
+def main() -> None:
+    """Measures the installed models."""
+
+
+@main.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--model", "models", multiple=True, help="Model id; repeatable. Default: all installed.")
+@click.option("--details", is_flag=True, help="Also print every picture, as JSON lines.")
+def rd(folder: Path, models: tuple[str, ...], details: bool) -> None:
+    """Rate and distortion of whole files, averaged over the PNG files of FOLDER, one JSON line for each model."""
+    for name in models or tuple(dict.fromkeys(model.id for model in zoo.installed())):
+        points = rate_distortion.measure_folder(zoo.find(name), sorted(folder.glob("*.png")))
+        if details:
+            for point in rate_distortion.as_json(points):
+                click.echo(json.dumps({"model": name, **point}))
+        click.echo(json.dumps({"model": name, **rate_distortion.summarise(folder.name, points)}))
+
+
+@main.command("speed")
+@click.option("--model", default="l3ic-32c", show_default=True, help="Model id.")
+@click.option("--memory/--no-memory", default=False, help="Also code a 100-megapixel picture (minutes).")
+def speed_command(model: str, memory: bool) -> None:
+    """Start-up, decode, entropy-coding share, coding overhead and, if asked, peak memory."""
+    chosen = zoo.find(model)
+    measurements: list[Callable[[zoo.Model], list[speed.Row]]]
+    measurements = [speed.start_up, speed.whole_decode, speed.shares, speed.overhead]
+    if memory:
+        measurements.append(speed.memory)
+    for measure in measurements:
+        for label, value in measure(chosen):
+            click.echo(f"{label:<55} {value}")
+
+
+if __name__ == "__main__":
+    main()
