@@ -106,7 +106,7 @@ def encode_channel(plane: Planes, shared: TableSet) -> bytes:
     values = plane.ravel()
     counts = np.bincount(values - shared.minimum, minlength=shared.maximum - shared.minimum + 1)
     best = int(((FREQUENCY_BITS - np.log2(shared.frequencies)) @ counts).argmin())
-    own = FrequencyTable.fit(counts, shared.minimum)
+    own = _fitted(counts, shared.minimum)
     with_shared = bytes([best]) + _encode_values(values, shared[best])
     with_own = bytes([OWN_TABLE]) + own.to_bytes() + _encode_values(values, own)
     return min(with_shared, with_own, key=len)
@@ -145,6 +145,14 @@ def read_channel_table(payload: bytes) -> ChannelTable:
         return ChannelTable(payload[0], None, 1)
     own, used = FrequencyTable.from_prefix(payload[1:])
     return ChannelTable(None, own, 1 + used)
+
+
+def _fitted(counts: npt.NDArray[np.int64], minimum: int) -> FrequencyTable:
+    """The cheapest own table: it covers the values that occur and, since a table has two entries, one more if need be."""
+    occurring = np.flatnonzero(counts)
+    first = min(int(occurring[0]), counts.size - 2)
+    last = max(int(occurring[-1]), first + 1)
+    return FrequencyTable.fit(counts[first : last + 1], minimum + first)
 
 
 def _encode_values(values: npt.NDArray[np.int32], table: FrequencyTable) -> bytes:

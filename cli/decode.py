@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
-from . import batch, options, streams
+from . import background, batch, options, streams
 from .console import Console
 from .paths import STREAM, Job, plan
 
@@ -24,6 +24,7 @@ class _Decoder:
 
     image_format: str | None
     channels: frozenset[int] | None
+    behind: background.Colour | None
     backend: str
     threads: int | None
     max_pixels: int | None
@@ -35,6 +36,8 @@ class _Decoder:
         start = time.perf_counter()
         self._check(job.target)
         picture = self._decode(job.source)
+        if self.behind is not None:
+            picture = background.flatten(picture, self.behind)
         notes = self._write(picture, job.target)
         for note in notes:
             self.console.note(f"{job.target}: {note}")
@@ -98,7 +101,7 @@ Examples:
 PNG, WebP, TIFF, BMP and PPM are written lossless, JPEG at quality 95.
 """
 )
-@click.argument("paths", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="IN [OUT]")
+@click.argument("paths", nargs=-1, required=True, type=options.FILE, metavar="IN [OUT]")
 @click.option(
     "--channels",
     callback=options.channel_list,
@@ -111,6 +114,9 @@ PNG, WebP, TIFF, BMP and PPM are written lossless, JPEG at quality 95.
     metavar="SUFFIX",
     help="Image format, such as png or webp. Default: OUT's suffix, or png.",
 )
+@click.option(
+    "--background", "colour", metavar="COLOUR", help="Put a colour, such as '#fff', behind a transparent picture."
+)
 @options.output_options
 @options.network_options
 @options.max_pixels_option
@@ -119,6 +125,7 @@ def command(
     paths: tuple[str, ...],
     channels: frozenset[int] | None,
     image_format: str | None,
+    colour: str | None,
     out_dir: str | None,
     force: bool,
     backend: str,
@@ -137,7 +144,8 @@ def command(
 
         find_format(image_format)
     jobs = plan(paths, out_dir, suffix=suffix, is_output=_is_output, as_json=console.as_json)
-    decoder = _Decoder(image_format, channels, backend, threads, max_pixels, force, console)
+    behind = None if colour is None else background.parse_colour(colour)
+    decoder = _Decoder(image_format, channels, behind, backend, threads, max_pixels, force, console)
     batch.run(jobs, decoder, command="decode", name=lambda job: job.source, console=console)
 
 

@@ -95,7 +95,7 @@ Examples:
 The picture keeps its ICC profile, EXIF and XMP; --strip leaves them out.
 """
 )
-@click.argument("paths", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="IN [OUT]")
+@click.argument("paths", nargs=-1, required=True, type=options.FILE, metavar="IN [OUT]")
 @click.option("-m", "--model", default="l3ic-32c", show_default=True, metavar="ID", help="Model; see 'nicodec models'.")
 @click.option(
     "--independent-channels",

@@ -23,7 +23,7 @@ Examples:
   nicodec info --json *.nic              one JSON object per file
 """
 )
-@click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=options.FILE, metavar="FILE...")
 @click.option("--channels", is_flag=True, help="Also list what each segment holds, its size, checksum and table.")
 @options.console_options
 def command(files: tuple[str, ...], channels: bool, console: Console) -> None:

@@ -102,6 +102,7 @@ def _installed_models() -> str:
 
 
 @click.group(
+    name="nicodec",
     cls=LazyGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},

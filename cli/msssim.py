@@ -14,8 +14,8 @@ Examples:
   nicodec msssim in.png out.nic          decodes the .nic file first
 """
 )
-@click.argument("a", type=click.Path(allow_dash=True), metavar="A")
-@click.argument("b", type=click.Path(allow_dash=True), metavar="B")
+@click.argument("a", type=options.FILE, metavar="A")
+@click.argument("b", type=options.FILE, metavar="B")
 @options.network_options
 @options.max_pixels_option
 @options.console_options

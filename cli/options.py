@@ -24,6 +24,9 @@ BACKENDS = ("onnxruntime", "openvino", "openvino-bf16", "tensorflow")
 METADATA = ("exif", "icc", "xmp")
 """Those of `image_formats`, repeated for the same reason."""
 
+FILE = click.Path(allow_dash=True, readable=False)
+"""A path that the shell completes; whether it can be read is found out by reading, with our own errors."""
+
 _CHANNEL_DIGITS = 5
 
 
@@ -45,7 +48,7 @@ def output_options(function: Command) -> Command:
     function = click.option("-f", "--force", is_flag=True, help="Replace outputs that exist.")(function)
     return click.option(
         "--out-dir",
-        type=click.Path(),
+        type=FILE,
         metavar="DIR",
         help="Take every argument as an input and write the outputs into DIR, which is made if needed.",
     )(function)

@@ -18,7 +18,7 @@ Examples:
   nicodec verify --no-network *.nic      checksums and entropy decoding only
 """
 )
-@click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=options.FILE, metavar="FILE...")
 @click.option("--network/--no-network", default=True, help="Also run the network, as decode does.  [default: network]")
 @options.network_options
 @options.max_pixels_option

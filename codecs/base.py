@@ -81,7 +81,7 @@ class SegmentInfo:
         content: what it holds, for instance "channel 3", "latent rows 0-63", "alpha".
         size: payload bytes.
         crc32: CRC-32 of the payload.
-        table: "shared 17", "own (14 bytes)", "context", or "none".
+        table: "shared 17", "own (14 bytes)", "context", "none", or "cut off" if the segment ends inside its table.
         symbols: smallest and largest value the segment's table can code, or None.
     """
 

@@ -5,14 +5,14 @@ Header fields: codec 1; model 1, 2, 3 for 16, 32, 64 channels; stride and alignm
 """
 
 from functools import lru_cache
-from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from ..bitstream import planes
 from ..bitstream.container import ColourSpace, Container, Header, Segment
-from ..bitstream.context import Planes
+from ..bitstream.context import ContextModel, Planes
 from ..bitstream.planes import LatentTables
 from ..errors import FormatError, ModelError, RequestError
 from ..images import Picture
@@ -44,6 +44,7 @@ class L3ic:
         network = load_network(model, "encoder", backend=settings.backend, threads=settings.threads)
         pixels = _padded(picture.pixels)
         latents = analyse(network, pixels, tables.context.channels, _STRIDE, _HALO, progress)
+        _check_codebook(latents, tables.context, model)
         payloads = _encode_latents(latents, tables, settings.independent_channels)
         if picture.alpha is not None:
             payloads.append(encode_alpha(picture.alpha))
@@ -87,9 +88,8 @@ class L3ic:
             FormatError: a segment is missing or damaged.
         """
         header = container.header
-        _check_header(header)
+        tables = _checked_tables(header, model)
         _check_channels(channels, header.channels)
-        tables = _tables(model)
         if header.profile == CONTEXT:
             return _decode_context(container, tables)[list(channels)]
         stack = [_decode_channel(container, tables, channel) for channel in channels]
@@ -109,10 +109,10 @@ class L3ic:
 
     def _latents(self, container: Container, model: Model, channels: frozenset[int] | None) -> npt.NDArray[np.int8]:
         header = container.header
+        tables = _checked_tables(header, model)
         latents = np.zeros((header.channels, header.latent_height, header.latent_width), np.int8)
         if channels is None:
-            _check_header(header)
-            _fill(latents, container, _tables(model))
+            _fill(latents, container, tables)
             return latents
         if header.profile != INDEPENDENT:
             raise RequestError("the file's channels depend on each other; encode it with --independent-channels first")
@@ -122,16 +122,32 @@ class L3ic:
 
 
 @lru_cache(maxsize=8)
-def _load_tables(path: Path) -> LatentTables:
+def _tables(model: Model) -> LatentTables:
+    """The model's integer tables; its files are checked first, since a wrong table decodes to a wrong picture."""
+    model.verify()
+    path = model.path("entropy.npz")
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return LatentTables.from_arrays(arrays)
-    except (OSError, ValueError, FormatError) as error:
+    except (OSError, EOFError, ValueError, BadZipFile) as error:
         raise ModelError(f"{path} is damaged ({error}); reinstall the model") from error
 
 
-def _tables(model: Model) -> LatentTables:
-    return _load_tables(model.path("entropy.npz"))
+def _checked_tables(header: Header, model: Model) -> LatentTables:
+    """The tables that decode a file with that header.
+
+    Raises:
+        FormatError: the header is not one of l3ic, or not one of this model.
+        ModelError: the model's files are missing or damaged.
+    """
+    _check_header(header)
+    tables = _tables(model)
+    if header.channels != tables.context.channels:
+        raise FormatError(
+            f"the header has {header.channels} channels, model {model.id} {tables.context.channels}: "
+            "get an undamaged copy of the file"
+        )
+    return tables
 
 
 def _padded(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -153,10 +169,6 @@ def _encode_latents(latents: npt.NDArray[np.int8], tables: LatentTables, indepen
 
 def _fill(latents: npt.NDArray[np.int8], container: Container, tables: LatentTables) -> None:
     """Decodes everything into int8 (channels, h, w), piece by piece so that memory stays small."""
-    if tables.context.channels != len(latents):
-        raise FormatError(
-            f"the header has {len(latents)} channels, the model {tables.context.channels}; not this model"
-        )
     if container.header.profile == INDEPENDENT:
         for channel in range(len(latents)):
             latents[channel] = _decode_channel(container, tables, channel)
@@ -217,6 +229,12 @@ def _check_channels(channels: tuple[int, ...], count: int) -> None:
         raise RequestError(f"channel {wrong[0]} does not exist; the file has channels 0 to {count - 1}")
 
 
+def _check_codebook(latents: npt.NDArray[np.int8], context: ContextModel, model: Model) -> None:
+    """The encoder's weights are not part of the model's hash: damaged ones must not make files that do not decode."""
+    if latents.min() < context.minimum or latents.max() > context.maximum:
+        raise ModelError(f"the encoder of {model.id} gives latents outside the codebook: reinstall the model")
+
+
 def _describe(segment: Segment, header: Header, stripes: list[tuple[int, int]]) -> SegmentInfo:
     content, table, symbols = f"channel {segment.index}", "context", None
     if header.alpha and segment.index == header.segments - 1:
@@ -225,9 +243,18 @@ def _describe(segment: Segment, header: Header, stripes: list[tuple[int, int]]) 
         top, bottom = stripes[segment.index]
         content = f"latent rows {top}-{bottom - 1}"
     else:
-        choice = planes.read_channel_table(segment.payload)
-        table = f"shared {choice.shared}"
-        if choice.own is not None:
-            table = f"own ({choice.start - 1} bytes)"
-            symbols = (choice.own.minimum, choice.own.maximum)
+        table, symbols = _describe_table(segment)
     return SegmentInfo(segment.index, content, segment.size, segment.crc32, table, symbols)
+
+
+def _describe_table(segment: Segment) -> tuple[str, tuple[int, int] | None]:
+    """Table and symbols of a channel segment; one that was cut off may have lost its table."""
+    try:
+        choice = planes.read_channel_table(segment.payload)
+    except FormatError:
+        if segment.complete:
+            raise
+        return "cut off", None
+    if choice.own is None:
+        return f"shared {choice.shared}", None
+    return f"own ({choice.start - 1} bytes)", (choice.own.minimum, choice.own.maximum)

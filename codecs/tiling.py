@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ModelError
 from ..models.runtime import Network
 from .base import Progress
 
@@ -58,12 +59,17 @@ def analyse(
 
     Returns:
         int8 (channels, h/stride, w/stride).
+
+    Raises:
+        ModelError: the network gives another number of channels.
     """
     height, width = pixels.shape[0] // stride, pixels.shape[1] // stride
     latents = np.empty((channels, height, width), np.int8)
     tiles = list(_tiles(height, width, halo))
     for done, (y, x) in enumerate(tiles, 1):
         result = network(np.ascontiguousarray(pixels[y.outer(stride), x.outer(stride)])[None])
+        if result.shape[1] != channels:
+            raise ModelError(f"the encoder gives {result.shape[1]} channels, not {channels}: reinstall the model")
         latents[:, y.core(), x.core()] = result[0][:, y.inner(), x.inner()]
         progress(done, len(tiles))
     return latents

@@ -3,7 +3,7 @@
 The analysis network is linear but for its leaky ReLUs, and a ReLU passes a linear signal when it is carried twice with
 opposite signs: lrelu(v) - lrelu(-v) = (1 + slope) v. With that the three stride-2 convolutions can gather the 8x8x3 pixels
 of a block (12 sub-pixel planes at 1/2, 48 at 1/4) and project them on the Karhunen-Loeve basis in the last one; the
-synthesis scatters them back. Residual branches start at zero and all other channels at random, free to learn.
+synthesis scatters them back. Residual branches start close to zero and all other channels at random, free to learn.
 
 The mean of a block spans far more than the 32 levels of a latent: one channel alone would leave steps of 8 gray levels in
 skies. So the first component is given to several channels whose quantisers are staggered by fractions of a step; together

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
-from ..errors import RequestError
+from ..errors import PictureError, RequestError
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -28,6 +28,19 @@ def find_pictures(folder: Path) -> list[Path]:
     return found
 
 
+def read_rgb(path: Path) -> Pixels:
+    """The pixels of an image file as uint8 (h, w, 3).
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise PictureError(f"cannot read {path}: {' '.join(str(error).split())}; repair or remove it") from error
+
+
 def pack_crops(folder: Path, target: Path, size: int) -> Pixels:
     """Cuts every picture of a folder into square crops and stores them as one memory-mapped .npy file.
 
@@ -41,6 +54,10 @@ def pack_crops(folder: Path, target: Path, size: int) -> Pixels:
 
     Returns:
         Read-only memory map, uint8 (n, size, size, 3).
+
+    Raises:
+        RequestError: there is no picture of that size.
+        PictureError: a picture cannot be read.
     """
     if not target.exists():
         crops = [crop for path in tqdm(find_pictures(folder), "packing", disable=None) for crop in _cut(path, size)]
@@ -77,11 +94,16 @@ def load_validation(folder: Path, count: int, multiple: int, max_side: int = 512
 
     Returns:
         A list of uint8 arrays (h, w, 3), sides at most `max_side`.
+
+    Raises:
+        RequestError: there is none, or one is smaller than `multiple`.
+        PictureError: one cannot be read.
     """
     pictures: list[Pixels] = []
     for path in find_pictures(folder)[:count]:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))
+        pixels = read_rgb(path)
+        if min(pixels.shape[:2]) < multiple:
+            raise RequestError(f"{path} is smaller than {multiple}x{multiple} pixels; validate on larger pictures")
         h, w = (min(side, max_side) // multiple * multiple for side in pixels.shape[:2])
         y, x = (pixels.shape[0] - h) // 2, (pixels.shape[1] - w) // 2
         pictures.append(pixels[y : y + h, x : x + w])
@@ -102,8 +124,7 @@ def blocks_of(packed: Pixels, side: int, limit: int) -> Pixels:
 
 
 def _cut(path: Path, size: int) -> Iterator[Pixels]:
-    with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGB"))
+    pixels = read_rgb(path)
     h, w = pixels.shape[:2]
     if min(h, w) < size:
         return

@@ -18,8 +18,8 @@ from ..bitstream.tables import FREQUENCY_BITS, TableSet
 SPREAD_CLASSES = 48
 SHARED_TABLES = 64
 
-_BOUNDS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-_RIDGE = 1e-3
+_BOUNDS = (0, 1, 2, 3, 4, 8, 16, 32, 64)  # few wide groups: neighbours of all channels of a group inform each other
+_RIDGE = 2e-3
 _PRIOR_COUNTS = 2.0
 _CLUSTER_ROUNDS = 12
 

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 from tqdm import tqdm
 
 from ..bitstream.context import Planes
@@ -18,7 +16,7 @@ from ..models import keras_weights, l3ic, onnx_graph, zoo
 from ..models.backends import onnx_runtime
 from . import entropy
 from .config import TrainingConfig
-from .data import Pixels, find_pictures
+from .data import Pixels, find_pictures, read_rgb
 from .loop import CHECKPOINT, load_average
 
 KERAS_WEIGHTS = "codec.weights.h5"
@@ -101,8 +99,7 @@ def _latents(encoder: Path, config: TrainingConfig, paths: Iterable[Path]) -> It
 
 
 def _picture(path: Path) -> Pixels:
-    with Image.open(path) as image:
-        pixels: npt.NDArray[np.uint8] = np.asarray(image.convert("RGB"))[:_MAX_SIDE, :_MAX_SIDE]
+    pixels = read_rgb(path)[:_MAX_SIDE, :_MAX_SIDE]
     height, width = (side // l3ic.STRIDE * l3ic.STRIDE for side in pixels.shape[:2])
     return np.ascontiguousarray(pixels[:height, :width])
 

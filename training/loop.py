@@ -26,7 +26,8 @@ LOG = "log.csv"
 _PACK_SIZE = 256
 _AVERAGE_EVERY = 10
 _LOG_EVERY = 50
-_STEER_LIMIT = 1.25
+_STEER_LIMIT = 1.5
+_STEER_POWER = 2.0  # the rate moves with about the cube root of the balance: this goes two thirds of the way
 
 
 def train(
@@ -150,7 +151,7 @@ def _steer(codec: Any, config: TrainingConfig, measured: Measurement) -> None:
     """Moves the balance of rate and distortion towards the target rate, most of the way in a few validations."""
     if config.target_bpp is None:
         return
-    factor = (config.target_bpp / measured.file_bpp) ** 0.7
+    factor = (config.target_bpp / measured.file_bpp) ** _STEER_POWER
     codec.balance.assign(codec.balance * float(np.clip(factor, 1.0 / _STEER_LIMIT, _STEER_LIMIT)))
 
 

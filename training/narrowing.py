@@ -13,8 +13,9 @@ _WIDE_DEVIATION = 3.0
 def start_from_wider(codec: Any, wide: Any, ratio: float, pictures: Pixels) -> None:
     """Copies the transforms and the rate layer, keeping the channels that carry the most energy in the pixels.
 
-    Channels are kept in the order of their energy. Those that do not use much of the codebook are requantised with a
-    coarser step; the few wide ones (local means) are left as fine as they are.
+    Channels stay in the order that they have, so that what the rate layer learnt of the earlier ones stays valid. Those
+    that do not use much of the codebook are requantised with a coarser step; the few wide ones (local means) are left as
+    fine as they are.
 
     Args:
         codec: the codec to initialise, built.
@@ -24,7 +25,7 @@ def start_from_wider(codec: Any, wide: Any, ratio: float, pictures: Pixels) -> N
     """
     latents = np.asarray(wide.quantise(pictures.astype(np.float32) / 255.0))
     deviations = latents.std(axis=(0, 1, 2))
-    kept = _by_energy(wide, deviations)[: codec.analysis.output_shape[-1]]
+    kept = np.sort(_by_energy(wide, deviations)[: codec.analysis.output_shape[-1]])
     factors = np.where(deviations[kept] < _WIDE_DEVIATION, ratio, 1.0)
     _copy_transform(codec.analysis, wide.analysis, kept)
     _copy_transform(codec.synthesis, wide.synthesis, kept)

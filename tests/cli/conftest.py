@@ -71,7 +71,7 @@ def start(model: "Model", folder: Path) -> Start:
         paths = [str(PLUGIN), *(path for path in sys.path if path)]
         command = [sys.executable, "-c", code] if code else [sys.executable, "-m", "nicodec"]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **options.pop("env", {})}
-        settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 60, **options}
+        settings: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 60, **options}
         return subprocess.run([*command, *args], env=environment, check=False, **settings)
 
     return run_process

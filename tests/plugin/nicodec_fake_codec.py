@@ -2,11 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 
 from nicodec.bitstream.ans import AnsDecoder, AnsEncoder
 from nicodec.bitstream.container import ColourSpace, Container, Header, Segment
@@ -18,6 +17,9 @@ from nicodec.codecs.metadata import chunks_of, picture_of
 from nicodec.errors import BackendError, RequestError
 from nicodec.images import Picture
 from nicodec.models import zoo
+
+if TYPE_CHECKING:
+    import pytest
 
 NUMBER = 250
 MODEL = "fake-3c"
@@ -92,7 +94,7 @@ class FakeCodec:
         )
 
 
-def install(monkeypatch: pytest.MonkeyPatch, folder: Path) -> zoo.Model:
+def install(monkeypatch: "pytest.MonkeyPatch", folder: Path) -> zoo.Model:
     """Makes the codec and one model of it the only ones there are; also for processes that the test starts."""
     files = {"encoder.onnx": b"e" * 1000, "decoder.onnx": b"d" * 2000, "entropy.npz": b"t" * 500}
     entry = folder / MODEL / "1"

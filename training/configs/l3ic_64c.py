@@ -10,6 +10,6 @@ CONFIG = TrainingConfig(
     target_bpp=1.42,
     mse_weight=0.02,
     msssim_weight=90.0,
-    steps=2600,
+    steps=2000,
     learning_rate=1.5e-4,
 )

@@ -1,0 +1,137 @@
+"""`nicodec info` and `nicodec verify`: whole, damaged and foreign files."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from PIL import Image
+
+from nicodec.models.zoo import Model
+
+Run = Callable[..., Result]
+
+
+def test_text_says_the_essentials(run: Run, coded: Path, model: Model) -> None:
+    result = run("info", "photo.nic")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    for words in (
+        "photo.nic\n",
+        "96x64, RGB, 8 bits",
+        f"fake-3c, hash {model.hash.hex()}",
+        "format 1.0",
+        "metadata  none",
+    ):
+        assert words in result.stdout
+
+
+def test_json_has_these_keys(run: Run, coded: Path, model: Model) -> None:
+    record = json.loads(run("info", "--json", "photo.nic").stdout)
+    size = coded.stat().st_size
+    assert record == {
+        "schema": 1,
+        "command": "info",
+        "input": "photo.nic",
+        "ok": True,
+        "version": "1.0",
+        "bytes": size,
+        "bpp": round(8 * size / (96 * 64), 6),
+        "complete": True,
+        "width": 96,
+        "height": 64,
+        "padded_width": 96,
+        "padded_height": 64,
+        "depth": 8,
+        "gray": False,
+        "alpha": False,
+        "codec": 250,
+        "model": "fake-3c",
+        "model_number": 7,
+        "model_hash": model.hash.hex(),
+        "profile": 0,
+        "channels": 3,
+        "latent_width": 96,
+        "latent_height": 64,
+        "layers": 1,
+        "segments": 1,
+        "segments_arrived": 1,
+        "metadata": {},
+    }
+
+
+def test_metadata_gray_and_alpha(run: Run, folder: Path) -> None:
+    Image.new("LA", (8, 8), (1, 2)).save("clear.png", icc_profile=b"12345")
+    assert run("encode", "clear.png").exit_code == 0
+    text = run("info", "clear.nic").stdout
+    assert "gray with alpha" in text
+    assert "icc 5 B" in text
+
+
+def test_channels_list_every_segment(run: Run, folder: Path) -> None:
+    assert run("encode", "--independent-channels", "photo.png").exit_code == 0
+    text = run("info", "--channels", "photo.nic").stdout
+    assert "segment  content  bytes  crc32" in text
+    assert [line.split()[:3] for line in text.splitlines()[-3:]] == [[str(i), "part", str(i)] for i in range(3)]
+    record = json.loads(run("info", "--channels", "--json", "photo.nic").stdout)
+    assert [set(row) for row in record["segment_table"]] == [
+        {"index", "content", "bytes", "crc32", "table", "symbols"}
+    ] * 3
+
+
+def test_stdin_and_several_files(run: Run, coded: Path) -> None:
+    result = run("info", "--json", "-", "text.png", "photo.nic", data=coded.read_bytes())
+    assert result.exit_code == 1
+    first, second, third = map(json.loads, result.stdout.splitlines())
+    assert first["bytes"] == third["bytes"] == coded.stat().st_size
+    assert second["error"]["type"] == "NotNicError"
+    assert result.stderr.startswith("nicodec: error: text.png: this is not a .nic file")
+
+
+def test_cut_file_is_described_as_incomplete(run: Run, coded: Path) -> None:
+    Path("cut.nic").write_bytes(coded.read_bytes()[:500])
+    assert "INCOMPLETE OR DAMAGED: 0 of 1 segments are whole" in run("info", "cut.nic").stdout
+    record = json.loads(run("info", "--json", "cut.nic").stdout)
+    assert (record["complete"], record["bytes"], record["segments_arrived"]) == (False, 500, 0)
+
+
+def test_model_need_not_be_installed(run: Run, coded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NICODEC_MODELS", "absent")
+    assert "number 7, not installed" in run("info", "photo.nic").stdout
+    assert json.loads(run("info", "--json", "photo.nic").stdout)["model"] is None
+
+
+def test_only_file_decides_the_exit_code(run: Run, folder: Path) -> None:
+    result = run("info", "missing.nic")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "nicodec: error: missing.nic: no such file: check the path\n"
+
+
+@pytest.mark.parametrize("how", ["--network", "--no-network"])
+def test_verify_accepts_whole_files(run: Run, coded: Path, how: str) -> None:
+    result = run("verify", how, "photo.nic")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "photo.nic: OK\n", "")
+
+
+def test_verify_tells_damaged_from_unchecked(run: Run, coded: Path) -> None:
+    data = bytearray(coded.read_bytes())
+    data[200] ^= 4
+    Path("bad.nic").write_bytes(data)
+    result = run("verify", "bad.nic", "photo.nic", "missing.nic")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == ["bad.nic: DAMAGED", "photo.nic: OK", "missing.nic: FAILED"]
+    damaged, missing = result.stderr.splitlines()
+    assert "bad.nic: segment 0 is damaged" in damaged
+    assert "no such file" in missing
+
+
+def test_verify_in_json(run: Run, coded: Path) -> None:
+    good, bad = map(json.loads, run("verify", "--json", "photo.nic", "text.png").stdout.splitlines())
+    assert good == {"schema": 1, "command": "verify", "input": "photo.nic", "ok": True}
+    assert (bad["ok"], bad["error"]["type"]) == (False, "NotNicError")
+
+
+def test_verify_without_network_needs_no_runtime(run: Run, coded: Path) -> None:
+    assert run("verify", "--backend", "openvino", "photo.nic").exit_code == 1
+    assert run("verify", "--backend", "openvino", "--no-network", "photo.nic").exit_code == 0

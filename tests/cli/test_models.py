@@ -1,0 +1,82 @@
+"""`nicodec models`: the table, one model, and zoos in disorder."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from nicodec.models.zoo import Model
+
+Run = Callable[..., Result]
+
+
+def test_table_shows_the_point_on_kodak_cost_and_size(run: Run) -> None:
+    result = run("models")
+    head, row = result.stdout.splitlines()
+    assert head.split()[:5] == ["model", "rev", "bpp", "PSNR", "MS-SSIM"]
+    assert row.split()[:7] == ["fake-3c", "1", "0.812", "31.41", "0.9765", "12.5", "7.2"]
+    assert row.endswith("Kodak")
+
+
+def test_json_holds_everything_measured(run: Run, model: Model) -> None:
+    record = json.loads(run("models", "--json").stdout)
+    assert set(record) == {
+        *("schema", "command", "model", "revision", "hash", "codec", "number", "folder"),
+        *("bytes", "parameters", "kmac_per_pixel", "measured"),
+    }
+    assert record["bytes"] == sum(file.stat().st_size for file in model.folder.iterdir())
+    assert [point["dataset"] for point in record["measured"]] == ["other", "Kodak"]
+
+
+def test_old_revisions_are_in_json_only(run: Run, model: Model) -> None:
+    shutil.copytree(model.folder, model.folder.with_name("2"))
+    assert [line.split()[:2] for line in run("models").stdout.splitlines()[1:]] == [["fake-3c", "2"]]
+    records = [json.loads(line) for line in run("models", "--json").stdout.splitlines()]
+    assert [record["revision"] for record in records] == [2, 1]
+
+
+def test_card_without_measurements(run: Run, model: Model) -> None:
+    card = json.loads((model.folder / "card.json").read_text())
+    del card["kmac_per_pixel"]
+    (model.folder / "card.json").write_text(json.dumps({**card, "measured": "not yet"}))
+    row = run("models").stdout.splitlines()[1].split()
+    assert row[2:7] == ["-"] * 5
+
+
+def test_no_models_at_all(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NICODEC_MODELS", "absent")
+    assert run("models").stdout == "no models are installed\n"
+    assert run("models", "--json").stdout == ""
+
+
+def test_show_tells_all_of_the_card(run: Run, model: Model) -> None:
+    text = run("models", "show", "fake-3c").stdout
+    for words in (
+        "fake-3c revision 1",
+        model.hash.hex(),
+        str(model.folder),
+        "encode 12.5, decode 7.25",
+        "dataset Kodak",
+    ):
+        assert words in text
+    record = json.loads(run("models", "show", "--json", "fake-3c").stdout)
+    assert record["card"]["licence"] == "Apache-2.0"
+
+
+def test_show_of_an_unknown_model(run: Run) -> None:
+    result = run("models", "show", "fake-4c")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "did you mean fake-3c?" in result.stderr
+
+
+def test_damaged_card_is_one_line(run: Run, model: Model) -> None:
+    Path(model.folder, "card.json").write_text("{")
+    result = run("models")
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert "card.json" in result.stderr
+    version = run("--version")
+    assert version.exit_code == 0
+    assert "card.json" in version.stdout

@@ -1,0 +1,92 @@
+"""Tiles: that they cover the picture, and that the result is that of one piece."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nicodec.codecs import tiling
+from nicodec.codecs.base import no_progress
+from nicodec.errors import ModelError
+from nicodec.models.runtime import load_network
+from nicodec.models.zoo import Model
+
+if TYPE_CHECKING:
+    from nicodec.tests.samples import Samples
+
+STRIDE, HALO = 8, 6
+
+
+@given(st.integers(1, 3000), st.integers(0, 9))
+def test_spans_follow_each_other_and_have_their_halo(length: int, halo: int) -> None:
+    spans = tiling._spans(length, halo)
+    assert [position for span in spans for position in range(span.start, span.stop)] == list(range(length))
+    for span in spans:
+        assert span.stop - span.start <= tiling.TILE
+        assert span.outer_start == max(0, span.start - halo)
+        assert span.outer_stop == min(length, span.stop + halo)
+        outer = list(range(span.outer_start, span.outer_stop))
+        assert outer[span.inner()] == list(range(span.start, span.stop))
+        assert list(range(2 * length))[span.core(2)] == list(range(2 * length))[span.outer(2)][span.inner(2)]
+
+
+def test_small_pictures_run_in_one_piece() -> None:
+    side = int(tiling.WHOLE_POSITIONS**0.5)
+    assert len(list(tiling._tiles(side, side, HALO))) == 1
+    assert len(list(tiling._tiles(side, side + 1, HALO))) > 1
+
+
+def blur(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Stands for an analysis with a reach of one position: sums over 3x3 blocks of 8x8 pixels, modulo 100."""
+    sums = pixels[0].reshape(pixels.shape[1] // 8, 8, pixels.shape[2] // 8, 8, 3).sum(axis=(1, 3), dtype=np.int64)
+    padded = np.pad(sums, ((1, 1), (1, 1), (0, 0)))
+    height, width = sums.shape[:2]
+    around = sum(padded[y : y + height, x : x + width] for y in range(3) for x in range(3))
+    return (np.asarray(around) % 100).astype(np.int8).transpose(2, 0, 1)[None]
+
+
+@pytest.fixture
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiling, "WHOLE_POSITIONS", 1)
+    monkeypatch.setattr(tiling, "TILE", 11)
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("shape", [(8, 400), (264, 8), (176, 272)])
+def test_a_halo_as_wide_as_the_reach_is_enough(samples: "Samples", shape: tuple[int, int]) -> None:
+    pixels = samples.noise(*shape, 3)
+    whole = blur(pixels[None])[0]
+    np.testing.assert_array_equal(tiling.analyse(blur, pixels, 3, STRIDE, 1, no_progress), whole)
+    assert (tiling.analyse(blur, pixels, 3, STRIDE, 0, no_progress) != whole).any()
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_progress_counts_the_tiles(samples: "Samples") -> None:
+    seen: list[tuple[int, int]] = []
+    tiling.analyse(blur, samples.noise(160, 96, 3), 3, STRIDE, 1, lambda done, total: seen.append((done, total)))
+    assert seen == [(done, 4) for done in (1, 2, 3, 4)]
+
+
+def test_refuses_an_encoder_of_another_model(samples: "Samples") -> None:
+    with pytest.raises(ModelError, match="3 channels, not 16"):
+        tiling.analyse(blur, samples.noise(16, 16, 3), 16, STRIDE, HALO, no_progress)
+
+
+def test_tiled_networks_give_the_result_of_one_piece(
+    model: Model, samples: "Samples", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a real photo, latents and pixels alike, bit for bit."""
+    photo = samples.photo(320, 456)
+    encoder, decoder = load_network(model, "encoder"), load_network(model, "decoder")
+    channels = model.card["architecture"]["channels"]
+    latents = tiling.analyse(encoder, photo, channels, STRIDE, HALO, no_progress)
+    pixels = tiling.synthesise(decoder, latents, STRIDE, HALO, no_progress)
+    monkeypatch.setattr(tiling, "WHOLE_POSITIONS", 1)
+    for tile in (13, 25):
+        monkeypatch.setattr(tiling, "TILE", tile)
+        tiled = tiling.analyse(encoder, photo, channels, STRIDE, HALO, no_progress)
+        np.testing.assert_array_equal(tiled, latents)
+        np.testing.assert_array_equal(tiling.synthesise(decoder, latents, STRIDE, HALO, no_progress), pixels)
