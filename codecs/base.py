@@ -7,7 +7,7 @@ ever; a changed bitstream is a new codec with a new number.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from ..bitstream.container import Container
 from ..errors import RequestError
@@ -93,6 +93,7 @@ class SegmentInfo:
     symbols: tuple[int, int] | None
 
 
+@runtime_checkable
 class Codec(Protocol):
     """A codec family; one file in `codecs/` and one entry point in the group `nicodec.codecs`.
 

@@ -127,9 +127,9 @@ def _tables(model: Model) -> LatentTables:
     model.verify()
     path = model.path("entropy.npz")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return LatentTables.from_arrays(arrays)
-    except (OSError, EOFError, ValueError, BadZipFile) as error:
+    except (OSError, EOFError, TypeError, ValueError, BadZipFile) as error:
         raise ModelError(f"{path} is damaged ({error}); reinstall the model") from error
 
 

@@ -43,10 +43,17 @@ def _codecs() -> dict[str, Codec]:
     found: dict[str, Codec] = {}
     for point in _entry_points():
         try:
-            found[point.name] = point.load()()
+            found[point.name] = _load(point)
         except Exception as error:  # noqa: BLE001  whatever a foreign module does on import
             _BROKEN[point.name] = f"{type(error).__name__}: {error}".splitlines()[0]
     return found
+
+
+def _load(point: EntryPoint) -> Codec:
+    codec = point.load()()
+    if not isinstance(codec, Codec):
+        raise TypeError(f"{point.value} is not a codec: it lacks parts of nicodec.codecs.base.Codec")
+    return codec
 
 
 def _entry_points() -> list[EntryPoint]:

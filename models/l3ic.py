@@ -77,7 +77,7 @@ def macs_per_pixel(channels: int) -> tuple[int, int]:
     """Multiply-accumulates per image pixel of analysis and synthesis, computed from the layer shapes.
 
     >>> macs_per_pixel(32)
-    (70912, 77760)
+    (70896, 77760)
     """
     residual = _BLOCKS * 2 * 9 * _WIDTH * _WIDTH // 16
     analysis_macs = 3 * 64 * 25 // 4 + 64 * _WIDTH * 25 // 16 + residual + _WIDTH * channels * 25 // 64

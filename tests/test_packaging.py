@@ -29,7 +29,9 @@ def folder_of(package: str) -> Path:
 
 def entry_points(group: str) -> list[EntryPoint]:
     lines = config().get("options.entry_points", group).strip().splitlines()
-    return [EntryPoint(name.strip(), value.strip(), group) for name, _, value in (line.partition("=") for line in lines)]
+    return [
+        EntryPoint(name.strip(), value.strip(), group) for name, _, value in (line.partition("=") for line in lines)
+    ]
 
 
 def test_every_folder_of_modules_is_a_package() -> None:
@@ -65,7 +67,9 @@ def test_every_codec_is_registered() -> None:
         f"{module.__name__}:{name}"
         for module in modules
         for name, value in vars(module).items()
-        if isinstance(value, type) and value.__module__ == module.__name__ and isinstance(getattr(value, "number", None), int)
+        if isinstance(value, type)
+        and value.__module__ == module.__name__
+        and isinstance(getattr(value, "number", None), int)
     }
     assert codecs == registered
 

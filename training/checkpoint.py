@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -52,14 +53,9 @@ def restore(path: Path, codec: Any) -> RunState:
     """Reads what `save` wrote back into a built codec with a built optimiser.
 
     Raises:
-        RequestError: the checkpoint belongs to another architecture.
+        RequestError: the checkpoint belongs to another architecture, or is damaged.
     """
-    with np.load(path) as arrays:
-        groups = {
-            name: [arrays[key] for key in sorted(arrays.files) if key.startswith(name + "_")]
-            for name in ("weight", "slot", "average")
-        }
-        progress = json.loads(str(arrays["progress"]))
+    groups, progress = _read(path)
     targets = [*codec.weights, *codec.optimizer.variables]
     sources = [*groups["weight"], *groups["slot"]]
     if [tuple(t.shape) for t in targets] != [s.shape for s in sources]:
@@ -67,3 +63,16 @@ def restore(path: Path, codec: Any) -> RunState:
     for target, source in zip(targets, sources, strict=True):
         target.assign(source)
     return RunState(average=groups["average"], **progress)
+
+
+def _read(path: Path) -> tuple[dict[str, Arrays], dict[str, Any]]:
+    """The arrays of each group in their order, and the progress."""
+    try:
+        with open(path, "rb") as stream, np.load(stream) as arrays:
+            groups = {
+                name: [arrays[key] for key in sorted(arrays.files) if key.startswith(name + "_")]
+                for name in ("weight", "slot", "average")
+            }
+            return groups, json.loads(str(arrays["progress"]))
+    except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
+        raise RequestError(f"{path} is damaged ({error}); remove it to start again") from error

@@ -21,7 +21,7 @@ class TrainingConfig:
         target_bpp: bits per pixel on the validation set, coded with independent channels, that the balance of rate and
             distortion is steered to; None keeps it as it is. The context profile is about a fifth smaller.
         mse_weight: weight of the mean squared error (0..255 scale) against one bit per pixel.
-        msssim_weight: weight of 1 - MS-SSIM (luma) against one bit per pixel.
+        msssim_weight: weight of 1 - MS-SSIM against one bit per pixel.
         steps: optimisation steps.
         batch: crops per step.
         crop: side of a crop in pixels.

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ..models import klt_start, l3ic
 from ..models.keras_ops import ops
 from .config import TrainingConfig
-from .losses import luma, mean_squared_error, ms_ssim
+from .losses import mean_squared_error, ms_ssim, one_colour_each
 from .rate import ContextRate
 
 
@@ -87,7 +87,7 @@ class TransformCodec(keras.Model):
         pixels = ops.cast(ops.convert_to_tensor(x), "float32") / 255.0
         bpp = ops.mean(bits) / float(pixels.shape[1] * pixels.shape[2])
         mse = mean_squared_error(pixels, restored)
-        similarity = ms_ssim(luma(pixels), luma(restored))
+        similarity = ms_ssim(one_colour_each(pixels), one_colour_each(restored))
         for name, value in (("bpp", bpp), ("mse", mse), ("msssim", similarity)):
             self._trackers[name].update_state(value)
         return bpp + self.balance * (self._mse_weight * mse + self._msssim_weight * (1.0 - similarity))

@@ -1,6 +1,7 @@
 """Entropy models to test with: valid, and otherwise as odd as the format allows."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def _context_model(
     bounds = np.concatenate([[0], np.sort(inner), [channels]])
     shapes = [
         (feature_count(a, b, phase), b - a)
-        for a, b in zip(bounds[:-1], bounds[1:], strict=True)
+        for a, b in pairwise(bounds.tolist())
         for phase in range(PHASES)
     ]
     return ContextModel(

@@ -39,9 +39,7 @@ def restored(model: ContextModel, data: bytes, height: int, width: int) -> Plane
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 9), st.integers(1, 9), st.sampled_from(CODEBOOKS)
-)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 9), st.integers(1, 9), st.sampled_from(CODEBOOKS))
 def test_round_trip(
     context_model: ModelMaker, seed: int, channels: int, height: int, width: int, codebook: tuple[int, int]
 ) -> None:

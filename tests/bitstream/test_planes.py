@@ -166,7 +166,7 @@ def test_tables_survive_their_arrays(context_model: ModelMaker) -> None:
 def test_refuses_shared_tables_that_do_not_fit(context_model: ModelMaker, frequencies: npt.NDArray[Any]) -> None:
     uniform = frequencies.copy()
     uniform[..., 0] += 65536 - uniform.sum(axis=-1)
-    with pytest.raises(FormatError, match="reinstall the model|undamaged copy"):
+    with pytest.raises(FormatError, match=r"reinstall the model|undamaged copy"):
         LatentTables.from_arrays(arrays_of(context_model(1), uniform))
 
 

@@ -8,8 +8,8 @@ CONFIG = TrainingConfig(
     klt_step=18.0,
     staggered=4,
     target_bpp=1.42,
-    mse_weight=0.02,
+    mse_weight=0.01,
     msssim_weight=90.0,
-    steps=2000,
+    steps=2200,
     learning_rate=1.5e-4,
 )

@@ -1,0 +1,110 @@
+"""Training losses: the numbers of the metrics, and gradients that never blow up."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from nicodec.metrics import ssim
+
+if TYPE_CHECKING:
+    from nicodec.tests.samples import Samples
+
+pytestmark = pytest.mark.train
+Floats = npt.NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def losses() -> Any:
+    pytest.importorskip("tensorflow")
+    from nicodec.training import losses
+
+    return losses
+
+
+def batch_of(pixels: npt.NDArray[np.uint8]) -> Floats:
+    return pixels.astype(np.float32)[None] / 255.0
+
+
+@pytest.mark.parametrize("sigma", [1.0, 10.0, 60.0])
+def test_ms_ssim_is_that_of_the_metrics(losses: Any, samples: "Samples", sigma: float) -> None:
+    photo = samples.photo(192, 256)
+    other = samples.noisy(photo, sigma)
+    found = float(losses.ms_ssim(batch_of(photo), batch_of(other)))
+    assert found == pytest.approx(ssim.ms_ssim(photo, other), abs=2e-4)
+
+
+def test_ms_ssim_of_equal_pictures_is_one(losses: Any, samples: "Samples") -> None:
+    for side in (32, 48, 176):
+        photo = batch_of(samples.photo(side, side))
+        assert float(losses.ms_ssim(photo, photo)) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_ms_ssim_is_the_mean_over_the_batch(losses: Any, samples: "Samples") -> None:
+    photo = samples.photo(64, 64)
+    pairs = [(photo, samples.noisy(photo, sigma)) for sigma in (5.0, 50.0)]
+    single = [float(losses.ms_ssim(batch_of(a), batch_of(b))) for a, b in pairs]
+    a, b = (np.concatenate([batch_of(picture) for picture in side]) for side in zip(*pairs, strict=True))
+    assert float(losses.ms_ssim(a, b)) == pytest.approx(np.mean(single), abs=1e-6)
+
+
+def test_small_crops_use_the_scales_that_fit(losses: Any) -> None:
+    assert losses._exponents(176) == list(losses.WEIGHTS)
+    for side, scales in [(175, 4), (88, 4), (64, 3), (32, 2), (22, 2)]:
+        exponents = losses._exponents(side)
+        assert len(exponents) == scales
+        assert sum(exponents) == pytest.approx(sum(losses.WEIGHTS))
+
+
+def test_mean_squared_error_is_on_the_8_bit_scale(losses: Any) -> None:
+    a, b = np.zeros((1, 2, 2, 3), np.float32), np.full((1, 2, 2, 3), 2 / 255, np.float32)
+    assert float(losses.mean_squared_error(a, b)) == pytest.approx(4.0, rel=1e-5)
+
+
+def test_luma_weighs_green_most(losses: Any) -> None:
+    pixels = np.eye(3, dtype=np.float32).reshape(1, 1, 3, 3)
+    np.testing.assert_allclose(np.asarray(losses.luma(pixels)).ravel(), [0.299, 0.587, 0.114], rtol=1e-6)
+    assert float(losses.luma(np.ones((1, 1, 1, 3), np.float32))[0, 0, 0, 0]) == pytest.approx(1.0)
+
+
+def pairs_with_awkward_gradients(samples: "Samples") -> dict[str, tuple[Floats, Floats]]:
+    photo, flat = batch_of(samples.photo(64, 64)), np.full((1, 64, 64, 3), 0.5, np.float32)
+    return {
+        "noisy": (photo, batch_of(samples.noisy(samples.photo(64, 64), 20))),
+        "equal": (photo, photo),
+        "flat": (flat, flat),
+        "black": (0 * flat, 0 * flat),
+        "negative": (photo, 1.0 - photo),
+        "photo and flat": (photo, flat),
+        "out of range": (photo, 3.0 * photo - 1.0),
+    }
+
+
+@pytest.mark.parametrize("name", ["noisy", "equal", "flat", "black", "negative", "photo and flat", "out of range"])
+def test_gradients_are_finite(losses: Any, samples: "Samples", name: str) -> None:
+    import tensorflow as tf
+
+    a, b = pairs_with_awkward_gradients(samples)[name]
+    restored = tf.Variable(b)
+    for loss in (losses.ms_ssim, losses.mean_squared_error):
+        with tf.GradientTape() as tape:
+            value = loss(tf.constant(a), restored)
+        gradient = np.asarray(tape.gradient(value, restored))
+        assert np.isfinite(float(value))
+        assert np.isfinite(gradient).all()
+
+
+def test_the_gradient_leads_to_the_original(losses: Any, samples: "Samples") -> None:
+    import tensorflow as tf
+
+    photo = batch_of(samples.photo(64, 64))
+    restored = tf.Variable(batch_of(samples.noisy(samples.photo(64, 64), 20)))
+    values = []
+    for _ in range(5):
+        with tf.GradientTape() as tape:
+            value = losses.ms_ssim(tf.constant(photo), restored)
+        values.append(float(value))
+        restored.assign_add(20.0 * tape.gradient(value, restored))
+    assert values == sorted(values)
+    assert values[-1] > values[0] + 0.005
