@@ -87,7 +87,8 @@ def _plan(channels: int, mean: Floats, covariance: Floats, step: float, staggere
     variances, basis = np.linalg.eigh(covariance)
     chosen = np.r_[np.zeros(staggered - 1, np.intp), np.arange(channels - staggered + 1)]
     variances, basis = variances[::-1][chosen], basis[:, ::-1][:, chosen]
-    reach = np.minimum(5.0 * np.sqrt(variances), 1.15 * np.abs(basis).sum(axis=0))
+    farthest = (1.0 + np.abs(mean)) @ np.abs(basis)  # no block in [-1, 1] projects farther from the mean
+    reach = np.minimum(5.0 * np.sqrt(variances), farthest)
     scale = np.minimum(127.5 / step, (CODEBOOK[1] - 0.5) / reach)
     share = np.where(chosen == 0, staggered, 1)
     offset = np.zeros(channels)

@@ -99,9 +99,7 @@ def _optimiser(config: TrainingConfig) -> Any:
     return keras.optimizers.Adam(schedule, global_clipnorm=1.0)
 
 
-def _starting_state(
-    codec: Any, config: TrainingConfig, run: Path, packed: data.Pixels, start: Path | None
-) -> RunState:
+def _starting_state(codec: Any, config: TrainingConfig, run: Path, packed: data.Pixels, start: Path | None) -> RunState:
     path = run / CHECKPOINT
     if path.exists():
         return checkpoint.restore(path, codec)

@@ -20,11 +20,7 @@ def _context_model(
     largest, span = max(-minimum, maximum), maximum - minimum
     inner = rng.permutation(np.arange(1, channels))[: rng.integers(channels)]
     bounds = np.concatenate([[0], np.sort(inner), [channels]])
-    shapes = [
-        (feature_count(a, b, phase), b - a)
-        for a, b in pairwise(bounds.tolist())
-        for phase in range(PHASES)
-    ]
+    shapes = [(feature_count(a, b, phase), b - a) for a, b in pairwise(bounds.tolist()) for phase in range(PHASES)]
     return ContextModel(
         minimum=minimum,
         maximum=maximum,

@@ -226,14 +226,15 @@ def test_sums_stay_exact_up_to_the_limit_and_no_further(context_model: ModelMake
     model = replace(context_model(6, channels=1), activity=np.zeros(17, np.int64))
     largest = 2**52 // (12 * 16)
     for weights in ("mean_weights", "spread_weights"):
-        allowed = tuple(np.full_like(w, largest // len(w)) for w in getattr(model, weights))
-        exact: Any = replace(model, **{weights: allowed})
+        shapes = [matrix.shape for matrix in getattr(model, weights)]
+        allowed: dict[str, Any] = {weights: tuple(np.full(shape, float(largest // shape[0])) for shape in shapes)}
+        exact = replace(model, **allowed)
         latents = random_latents(model, 6, 7)
         assert symbols(exact, latents) == Reference(exact, latents).symbols()
-        with pytest.raises(FormatError, match="weight range"):
-            replace(model, **{weights: tuple(np.full_like(w, largest + 1) for w in allowed)})
-        with pytest.raises(FormatError, match="weight range"):
-            replace(model, **{weights: tuple(np.full_like(w, np.nan) for w in allowed)})
+        for value in (largest + 1, np.nan):
+            refused: dict[str, Any] = {weights: tuple(np.full(shape, float(value)) for shape in shapes)}
+            with pytest.raises(FormatError, match="weight range"):
+                replace(model, **refused)
 
 
 @settings(deadline=None, max_examples=80)

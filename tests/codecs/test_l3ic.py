@@ -114,7 +114,7 @@ def test_threads_change_nothing(samples: "Samples", model: Model) -> None:
     one, two = (CODEC.encode(picture, model, EncodeSettings(threads=threads)) for threads in (1, 2))
     assert write(one) == write(two)
     results = [CODEC.decode(one, model, DecodeRequest(threads=threads)).pixels for threads in (1, 2)]
-    np.testing.assert_array_equal(*results)
+    np.testing.assert_array_equal(results[0], results[1])
 
 
 def test_tiles_change_nothing(samples: "Samples", model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +159,8 @@ def test_tensorflow_decodes_the_same_latents(context: Container, model: Model, m
     results = [
         CODEC.decode(context, model, DecodeRequest(backend=backend)).pixels for backend in ("onnxruntime", "tensorflow")
     ]
-    np.testing.assert_array_equal(*seen)
+    first, second = seen
+    np.testing.assert_array_equal(first, second)
     assert np.abs(results[0].astype(int) - results[1]).max() <= 1
 
 
@@ -286,7 +287,7 @@ def test_refuses_channels_that_are_not_the_models(context: Container, independen
     ],
 )
 def test_refuses_another_size(
-    context: Container, independent: Container, model: Model, profile: int, change: dict[str, int]
+    context: Container, independent: Container, model: Model, profile: int, change: dict[str, Any]
 ) -> None:
     """But for larger independent channels: past its end, a stream goes on with first symbols of a table (FORMAT.md §6)."""
     container = (context, independent)[profile]

@@ -1,5 +1,7 @@
 """Codecs by number: built-in ones, plugins, and plugins that do not work."""
 
+# pyright: reportPrivateUsage=false
+
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 

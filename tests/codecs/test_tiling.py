@@ -1,5 +1,7 @@
 """Tiles: that they cover the picture, and that the result is that of one piece."""
 
+# pyright: reportPrivateUsage=false
+
 from typing import TYPE_CHECKING, Any
 
 import numpy as np

@@ -28,7 +28,10 @@ def test_no_pictures_is_an_error(tmp_path: Path, folder: str) -> None:
 def test_pictures_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     path = tmp_path / "broken.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n")
-    for task in (lambda: data.pack_crops(tmp_path, tmp_path / "x.npy", 8), lambda: data.load_validation(tmp_path, 1, 8)):
+    for task in (
+        lambda: data.pack_crops(tmp_path, tmp_path / "x.npy", 8),
+        lambda: data.load_validation(tmp_path, 1, 8),
+    ):
         with pytest.raises(PictureError, match=r"broken\.png"):
             task()
     assert not (tmp_path / "x.npy").exists()

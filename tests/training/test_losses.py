@@ -62,10 +62,10 @@ def test_mean_squared_error_is_on_the_8_bit_scale(losses: Any) -> None:
     assert float(losses.mean_squared_error(a, b)) == pytest.approx(4.0, rel=1e-5)
 
 
-def test_luma_weighs_green_most(losses: Any) -> None:
-    pixels = np.eye(3, dtype=np.float32).reshape(1, 1, 3, 3)
-    np.testing.assert_allclose(np.asarray(losses.luma(pixels)).ravel(), [0.299, 0.587, 0.114], rtol=1e-6)
-    assert float(losses.luma(np.ones((1, 1, 1, 3), np.float32))[0, 0, 0, 0]) == pytest.approx(1.0)
+def test_the_colour_channels_take_turns(losses: Any, samples: "Samples") -> None:
+    pixels = samples.noise(5, 4, 6, 3).astype(np.float32)
+    chosen = np.asarray(losses.one_colour_each(pixels))
+    np.testing.assert_array_equal(chosen, [pixels[k, :, :, k % 3, None] for k in range(5)])
 
 
 def pairs_with_awkward_gradients(samples: "Samples") -> dict[str, tuple[Floats, Floats]]:
@@ -83,7 +83,7 @@ def pairs_with_awkward_gradients(samples: "Samples") -> dict[str, tuple[Floats, 
 
 @pytest.mark.parametrize("name", ["noisy", "equal", "flat", "black", "negative", "photo and flat", "out of range"])
 def test_gradients_are_finite(losses: Any, samples: "Samples", name: str) -> None:
-    import tensorflow as tf
+    tf: Any = pytest.importorskip("tensorflow")
 
     a, b = pairs_with_awkward_gradients(samples)[name]
     restored = tf.Variable(b)
@@ -96,15 +96,15 @@ def test_gradients_are_finite(losses: Any, samples: "Samples", name: str) -> Non
 
 
 def test_the_gradient_leads_to_the_original(losses: Any, samples: "Samples") -> None:
-    import tensorflow as tf
+    tf: Any = pytest.importorskip("tensorflow")
 
     photo = batch_of(samples.photo(64, 64))
     restored = tf.Variable(batch_of(samples.noisy(samples.photo(64, 64), 20)))
-    values = []
+    values: list[float] = []
     for _ in range(5):
         with tf.GradientTape() as tape:
             value = losses.ms_ssim(tf.constant(photo), restored)
         values.append(float(value))
-        restored.assign_add(20.0 * tape.gradient(value, restored))
+        restored.assign_add(2.0 * tape.gradient(value, restored))
     assert values == sorted(values)
     assert values[-1] > values[0] + 0.005

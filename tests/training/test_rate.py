@@ -1,5 +1,7 @@
 """The rate of training: a code that a decoder could follow, and of the right length."""
 
+# pyright: reportPrivateUsage=false
+
 from typing import Any
 
 import numpy as np
@@ -122,7 +124,7 @@ def test_bits_are_those_of_the_predictions(random_rate: Any, latents: Floats, mo
 
 
 def test_gradients_are_finite(random_rate: Any) -> None:
-    import tensorflow as tf
+    tf: Any = pytest.importorskip("tensorflow")
 
     for value in (-16.0, 0.0, 16.0):
         latents = tf.Variable(np.full((1, HEIGHT, WIDTH, CHANNELS), value, np.float32))

@@ -10,6 +10,6 @@ CONFIG = TrainingConfig(
     target_bpp=0.50,
     mse_weight=0.002,
     msssim_weight=20.0,
-    steps=2000,
-    learning_rate=1.5e-4,
+    steps=2400,
+    learning_rate=2.5e-4,
 )

@@ -10,6 +10,6 @@ CONFIG = TrainingConfig(
     target_bpp=0.81,
     mse_weight=0.004,
     msssim_weight=40.0,
-    steps=2000,
-    learning_rate=1.5e-4,
+    steps=2400,
+    learning_rate=2.5e-4,
 )

@@ -1,0 +1,59 @@
+"""Writes golden .nic files for models that have none yet; never replaces one.
+
+    python tests/golden/write_l3ic.py
+
+Each case is a file, the picture it decoded to when it was written, and a line in checksums.txt with the SHA-256 of its
+latents. `tests/codecs/test_golden.py` decodes all of them for ever. A new revision of a model gets new cases; the old
+ones stay.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from skimage import data
+
+import nicodec
+from nicodec import images
+from nicodec.bitstream import container
+from nicodec.codecs.l3ic import L3ic
+from nicodec.models import zoo
+
+FOLDER = Path(__file__).parent / "l3ic"
+
+
+def pictures() -> dict[str, images.Picture]:
+    """Small pictures that use every feature of the codec."""
+    photo = data.astronaut()
+    ramp = np.linspace(0, 255, 33 * 17).astype(np.uint8).reshape(17, 33)
+    return {
+        "photo": images.from_array(photo[40:136, 150:278]),
+        "odd": images.from_array(photo[200:237, 100:151]),
+        "gray-alpha": images.from_array(photo[60:77, 180:213, 1], alpha=ramp),
+        "pixel": images.from_array(photo[:1, :1]),
+    }
+
+
+def main() -> None:
+    """Adds the missing cases of every installed model."""
+    lines: list[str] = []
+    for model in zoo.installed():
+        for name, picture in pictures().items():
+            for profile in ("context", "independent"):
+                stem = f"{model.id}-r{model.revision}-{name}-{profile}"
+                target = FOLDER / f"{stem}.nic"
+                if target.exists() or model.codec != L3ic.number:
+                    continue
+                coded = nicodec.encode(picture, model=model, independent_channels=profile == "independent")
+                target.write_bytes(coded)
+                images.save(nicodec.decode(coded), FOLDER / f"{stem}.png")
+                parsed = container.read(coded)
+                latents = L3ic().decode_planes(parsed, model, tuple(range(parsed.header.channels)))
+                digest = hashlib.sha256(latents.astype(np.int8).tobytes()).hexdigest()
+                lines.append(f"{digest}  {stem}.nic\n")
+    with open(FOLDER / "checksums.txt", "a") as stream:
+        stream.writelines(lines)
+
+
+if __name__ == "__main__":
+    main()
