@@ -27,6 +27,7 @@ CONTEXT, INDEPENDENT = 0, 1
 
 _STRIDE_LOG2 = 3
 _STRIDE = 1 << _STRIDE_LOG2
+_CODEBOOK = (-15, 16)
 _HALO = 6  # the receptive field of both transforms reaches 38 pixels, under 5 latent positions
 
 
@@ -236,7 +237,8 @@ def _check_codebook(latents: npt.NDArray[np.int8], context: ContextModel, model:
 
 
 def _describe(segment: Segment, header: Header, stripes: list[tuple[int, int]]) -> SegmentInfo:
-    content, table, symbols = f"channel {segment.index}", "context", None
+    content, table = f"channel {segment.index}", "context"
+    symbols: tuple[int, int] | None = _CODEBOOK
     if header.alpha and segment.index == header.segments - 1:
         content, table, symbols = "alpha", "none", (0, 255)
     elif header.profile == CONTEXT:
@@ -256,5 +258,5 @@ def _describe_table(segment: Segment) -> tuple[str, tuple[int, int] | None]:
             raise
         return "cut off", None
     if choice.own is None:
-        return f"shared {choice.shared}", None
+        return f"shared {choice.shared}", _CODEBOOK
     return f"own ({choice.start - 1} bytes)", (choice.own.minimum, choice.own.maximum)

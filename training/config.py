@@ -30,6 +30,8 @@ class TrainingConfig:
         ema: decay of the weight average per step.
         validate_every: steps between validations (and checkpoints).
         validation_pictures: how many pictures of the validation folder are used.
+        dead_zone: how far the shipped encoder moves its rounding thresholds away from zero, in steps. Not used while
+            training, when the networks would only learn to undo it.
         dtype_policy: Keras policy for the transforms: "mixed_bfloat16" where the processor has bfloat16 instructions
             (AVX512-BF16, AMX, GPUs), "float32" elsewhere: emulated bfloat16 is ten times slower.
         seed: of initialisers and data order.
@@ -50,6 +52,7 @@ class TrainingConfig:
     ema: float = 0.995
     validate_every: int = 250
     validation_pictures: int = 8
+    dead_zone: float = 0.07
     dtype_policy: str = "float32"
     seed: int = 1
 

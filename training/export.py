@@ -56,7 +56,7 @@ def export(run: Path, target: Path | None, *, pictures: Path, samples: int = 160
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    (partial / "encoder.onnx").write_bytes(onnx_graph.encoder_graph(codec.analysis, l3ic.CODEBOOK))
+    (partial / "encoder.onnx").write_bytes(onnx_graph.encoder_graph(codec.analysis, l3ic.CODEBOOK, config.dead_zone))
     (partial / "decoder.onnx").write_bytes(onnx_graph.decoder_graph(codec.synthesis))
     latents = list(_latents(partial / "encoder.onnx", config, _spread(find_pictures(pictures), samples)))
     model = entropy.fit_context(latents, l3ic.CODEBOOK)
@@ -112,7 +112,12 @@ def _card(codec: Any, config: TrainingConfig, training: dict[str, Any], digest: 
         "codec": _CODEC_NUMBER,
         "model": _MODEL_NUMBERS[config.channels],
         "hash": digest.hex(),
-        "architecture": {"family": "l3ic", "channels": config.channels, "codebook": list(l3ic.CODEBOOK)},
+        "architecture": {
+            "family": "l3ic",
+            "channels": config.channels,
+            "codebook": list(l3ic.CODEBOOK),
+            "dead_zone": config.dead_zone,
+        },
         "parameters": {"encoder": codec.analysis.count_params(), "decoder": codec.synthesis.count_params()},
         "kmac_per_pixel": {"encode": round(encode / 1000, 1), "decode": round(decode / 1000, 1)},
         "training": training,

@@ -123,7 +123,7 @@ def _run(
     clock = _Clock(state)
     log = _Log(run)
     if state.step == 0 and pictures:
-        log.validation(state, measure(codec, pictures))
+        log.validation(state, measure(codec, pictures, config.dead_zone))
     bar = tqdm(range(state.step, config.steps), config.model, disable=None, initial=state.step, total=config.steps)
     for step in bar:
         batch = data.sample_batch(packed, step=step, batch=config.batch, size=config.crop, seed=config.seed)
@@ -138,7 +138,7 @@ def _run(
         if state.step % config.validate_every == 0 or state.step == config.steps:
             if pictures:
                 with averaged(codec, state):
-                    measured = measure(codec, pictures)
+                    measured = measure(codec, pictures, config.dead_zone)
                 log.validation(state, measured)
                 _steer(codec, config, measured)
             clock.update()

@@ -19,19 +19,20 @@ def mean_squared_error(a: Any, b: Any) -> Any:
     return ops.mean(ops.square(a - b)) * 255.0**2
 
 
-def one_colour_each(pixels: Any) -> Any:
-    """One colour channel of every image: red of the first, green of the second, blue of the third, and so on.
+def one_colour_each(pixels: Any, turn: Any) -> Any:
+    """One colour channel of every image, another for each image in turn.
 
-    MS-SSIM pools the three channels. Taking one per crop has the same expectation over a shuffled batch at a third of
-    the cost; luma alone would leave chroma errors unseen that lower the metric in red and blue.
+    MS-SSIM pools the three channels. Taking one per crop sees all of them over three steps at a third of the cost; luma
+    alone would leave chroma errors unseen that lower the metric in red and blue.
 
     Args:
         pixels: (n, h, w, 3).
+        turn: int32 scalar; image k shows channel (k + turn) modulo 3.
 
     Returns:
         (n, h, w, 1).
     """
-    chosen = ops.one_hot(ops.arange(ops.shape(pixels)[0]) % 3, 3, dtype="float32")
+    chosen = ops.one_hot((ops.arange(ops.shape(pixels)[0]) + turn) % 3, 3, dtype="float32")
     return ops.sum(pixels * chosen[:, None, None, :], axis=-1, keepdims=True)
 
 

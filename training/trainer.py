@@ -59,10 +59,16 @@ class TransformCodec(keras.Model):
         self.rate.build((*input_shape[:3], self.analysis.output_shape[-1]))
         self.built = True
 
-    def quantise(self, pixels: Any) -> Any:
-        """Latents as integers in the codebook, float32, gradient passed straight through the rounding."""
+    def quantise(self, pixels: Any, dead_zone: float = 0.0) -> Any:
+        """Latents as integers in the codebook, float32, gradient passed straight through the rounding.
+
+        Args:
+            pixels: (n, h, w, 3) in [0, 1].
+            dead_zone: how far every rounding threshold is moved away from zero, in steps; see `TrainingConfig`.
+        """
         latents = ops.clip(ops.cast(self.analysis(pixels), "float32"), *l3ic.CODEBOOK)
-        return latents + ops.stop_gradient(ops.round(latents) - latents)
+        rounded = ops.round(latents - dead_zone * ops.sign(latents))
+        return latents + ops.stop_gradient(rounded - latents)
 
     def call(self, inputs: Any) -> Any:
         """Codes a batch.
@@ -87,7 +93,8 @@ class TransformCodec(keras.Model):
         pixels = ops.cast(ops.convert_to_tensor(x), "float32") / 255.0
         bpp = ops.mean(bits) / float(pixels.shape[1] * pixels.shape[2])
         mse = mean_squared_error(pixels, restored)
-        similarity = ms_ssim(one_colour_each(pixels), one_colour_each(restored))
+        turn = ops.cast(self.optimizer.iterations, "int32")
+        similarity = ms_ssim(one_colour_each(pixels, turn), one_colour_each(restored, turn))
         for name, value in (("bpp", bpp), ("mse", mse), ("msssim", similarity)):
             self._trackers[name].update_state(value)
         return bpp + self.balance * (self._mse_weight * mse + self._msssim_weight * (1.0 - similarity))

@@ -27,14 +27,14 @@ class Measurement:
     msssim: float
 
 
-def measure(codec: Any, pictures: list[Pixels]) -> Measurement:
-    """Codes every picture and compares it with the original."""
-    rows = [_measure_one(codec, picture) for picture in pictures]
+def measure(codec: Any, pictures: list[Pixels], dead_zone: float) -> Measurement:
+    """Codes every picture with the quantiser of the shipped encoder and compares it with the original."""
+    rows = [_measure_one(codec, picture, dead_zone) for picture in pictures]
     return Measurement(*(float(column) for column in np.mean(rows, axis=0)))
 
 
-def _measure_one(codec: Any, picture: Pixels) -> tuple[float, float, float, float]:
-    latents = codec.quantise(picture[None].astype(np.float32) / 255.0)
+def _measure_one(codec: Any, picture: Pixels, dead_zone: float) -> tuple[float, float, float, float]:
+    latents = codec.quantise(picture[None].astype(np.float32) / 255.0, dead_zone)
     area = picture.shape[0] * picture.shape[1]
     restored = np.clip(np.rint(np.asarray(codec.synthesis(latents))[0] * 255.0), 0, 255).astype(np.uint8)
     estimate = float(np.asarray(codec.rate(latents))[0]) / area

@@ -54,7 +54,7 @@ def load(model: Model, part: Part, threads: int | None) -> Network:
     analysis, synthesis, codebook = _FAMILIES[architecture["family"]]
     network = _build(analysis if part == "encoder" else synthesis, architecture["channels"])
     keras_weights.load_from_onnx(model.path(f"{part}.onnx"), network)
-    return _encoder(network, codebook) if part == "encoder" else _decoder(network)
+    return _encoder(network, codebook, architecture.get("dead_zone", 0.0)) if part == "encoder" else _decoder(network)
 
 
 def _set_threads(threads: int) -> None:
@@ -75,10 +75,11 @@ def _build(definition: Any, channels: int) -> Any:
         keras.config.set_dtype_policy(policy)
 
 
-def _encoder(analysis: Any, codebook: tuple[int, int]) -> Network:
+def _encoder(analysis: Any, codebook: tuple[int, int], dead_zone: float) -> Network:
     def run(array: npt.NDArray[Any], /) -> npt.NDArray[Any]:
         latents = analysis(ops.multiply(ops.cast(array, "float32"), 1.0 / 255.0), training=False)
-        symbols = ops.cast(ops.round(ops.clip(latents, *codebook)), "int8")
+        latents = ops.clip(latents, *codebook)
+        symbols = ops.cast(ops.round(latents - dead_zone * ops.sign(latents)), "int8")
         return np.asarray(ops.convert_to_numpy(ops.transpose(symbols, (0, 3, 1, 2))))
 
     return run

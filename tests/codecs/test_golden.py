@@ -13,7 +13,8 @@ from nicodec.codecs.l3ic import L3ic
 from nicodec.models import zoo
 
 FOLDER = Path(__file__).parents[1] / "golden" / "l3ic"
-CHECKSUMS = dict(reversed(line.split()) for line in (FOLDER / "checksums.txt").read_text().splitlines())
+LINES = (FOLDER / "checksums.txt").read_text().splitlines()
+CHECKSUMS = {name: digest for digest, name in (line.split() for line in LINES)}
 
 
 def test_every_golden_file_has_a_checksum() -> None:

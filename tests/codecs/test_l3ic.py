@@ -211,9 +211,9 @@ def test_refuses_channels_that_do_not_exist(
 def test_describes_every_segment(samples: "Samples", model: Model) -> None:
     picture = from_array(samples.photo(64, 96), samples.noise(64, 96))
     context, independent = (coded(picture, model, settings) for settings in PROFILES)
-    assert [(s.content, s.table) for s in CODEC.describe(context)] == [
-        ("latent rows 0-7", "context"),
-        ("alpha", "none"),
+    assert [(s.content, s.table, s.symbols) for s in CODEC.describe(context)] == [
+        ("latent rows 0-7", "context", (-15, 16)),
+        ("alpha", "none", (0, 255)),
     ]
     *channels, alpha = CODEC.describe(independent)
     assert [segment.content for segment in channels] == [f"channel {c}" for c in range(independent.header.channels)]
@@ -222,7 +222,8 @@ def test_describes_every_segment(samples: "Samples", model: Model) -> None:
         assert (info.index, info.size, info.crc32) == (segment.index, segment.size, segment.crc32)
         own = segment.payload[0] == OWN_TABLE
         assert info.table.startswith("own (" if own else f"shared {segment.payload[0]}")
-        assert (info.symbols is not None) == own
+        assert info.symbols is not None
+        assert own or info.symbols == (-15, 16)
 
 
 def test_describes_a_file_that_was_cut_off(independent: Container) -> None:

@@ -11,6 +11,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from skimage import data
 
 import nicodec
@@ -24,7 +25,7 @@ FOLDER = Path(__file__).parent / "l3ic"
 
 def pictures() -> dict[str, images.Picture]:
     """Small pictures that use every feature of the codec."""
-    photo = data.astronaut()
+    photo: npt.NDArray[np.uint8] = np.asarray(data.astronaut())  # type: ignore[no-untyped-call]
     ramp = np.linspace(0, 255, 33 * 17).astype(np.uint8).reshape(17, 33)
     return {
         "photo": images.from_array(photo[40:136, 150:278]),

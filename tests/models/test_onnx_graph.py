@@ -52,6 +52,14 @@ def test_encoder_agrees_with_keras(transforms: tuple[Any, Any], photo: Pixels) -
     assert np.mean(latents == np.round(clipped)) > 0.999
 
 
+def test_a_dead_zone_rounds_towards_zero(transforms: tuple[Any, Any], photo: Pixels) -> None:
+    latents = run(onnx_graph.encoder_graph(transforms[0], l3ic.CODEBOOK, dead_zone=0.2), photo)
+    exact = np.clip(np.asarray(transforms[0](photo / 255.0)).transpose(0, 3, 1, 2), *l3ic.CODEBOOK)
+    expected = np.sign(exact) * np.floor(np.abs(exact) + 0.5 - 0.2)
+    assert np.mean(latents == expected) > 0.999
+    assert np.mean(latents != np.round(exact)) > 0.05
+
+
 def test_decoder_agrees_with_keras(transforms: tuple[Any, Any]) -> None:
     latents = np.random.default_rng(2).integers(-15, 17, (1, 16, 9, 7), dtype=np.int8)
     pixels = run(onnx_graph.decoder_graph(transforms[1]), latents)

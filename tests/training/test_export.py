@@ -46,7 +46,7 @@ def test_the_zoo_finds_the_model(entry: Path, tmp_path: Path, config: "TrainingC
     assert (model.id, model.codec, model.number, model.revision) == ("l3ic-16c", 1, 1, 1)
     assert model.folder == entry
     model.verify()
-    assert model.card["architecture"] == {"family": "l3ic", "channels": 16, "codebook": [-15, 16]}
+    assert model.card["architecture"] == {"family": "l3ic", "channels": 16, "codebook": [-15, 16], "dead_zone": 0.07}
     assert model.card["training"]["steps_done"] == config.steps
     assert model.card["training"]["pictures"] == 2
 

@@ -64,8 +64,9 @@ def test_mean_squared_error_is_on_the_8_bit_scale(losses: Any) -> None:
 
 def test_the_colour_channels_take_turns(losses: Any, samples: "Samples") -> None:
     pixels = samples.noise(5, 4, 6, 3).astype(np.float32)
-    chosen = np.asarray(losses.one_colour_each(pixels))
-    np.testing.assert_array_equal(chosen, [pixels[k, :, :, k % 3, None] for k in range(5)])
+    for turn in range(4):
+        chosen = np.asarray(losses.one_colour_each(pixels, turn))
+        np.testing.assert_array_equal(chosen, [pixels[k, :, :, (k + turn) % 3, None] for k in range(5)])
 
 
 def pairs_with_awkward_gradients(samples: "Samples") -> dict[str, tuple[Floats, Floats]]:

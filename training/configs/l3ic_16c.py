@@ -7,9 +7,9 @@ CONFIG = TrainingConfig(
     channels=16,
     klt_step=45.0,
     staggered=2,
-    target_bpp=0.50,
+    target_bpp=0.52,
     mse_weight=0.002,
     msssim_weight=20.0,
     steps=2400,
-    learning_rate=2.5e-4,
+    learning_rate=0.00012,
 )

@@ -7,9 +7,9 @@ CONFIG = TrainingConfig(
     channels=32,
     klt_step=30.0,
     staggered=3,
-    target_bpp=0.81,
+    target_bpp=0.9,
     mse_weight=0.004,
     msssim_weight=40.0,
     steps=2400,
-    learning_rate=2.5e-4,
+    learning_rate=0.00012,
 )

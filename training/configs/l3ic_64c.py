@@ -7,9 +7,9 @@ CONFIG = TrainingConfig(
     channels=64,
     klt_step=18.0,
     staggered=4,
-    target_bpp=1.42,
+    target_bpp=1.66,
     mse_weight=0.01,
     msssim_weight=90.0,
-    steps=2200,
-    learning_rate=1.5e-4,
+    steps=4600,
+    learning_rate=0.0002,
 )
