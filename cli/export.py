@@ -16,7 +16,7 @@ _EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
     epilog="""\b
 Examples:
   nicodec export runs/32 --data photos/train
-  nicodec export runs/32 --data photos/train --valid photos/kodak --zoo ~/models
+  nicodec export runs/32 --data photos/train --valid photos/valid --zoo ~/models
 
 Needs the train extra: pip install nicodec[train]
 """,
@@ -27,15 +27,24 @@ Needs the train extra: pip install nicodec[train]
 @click.option(
     "--zoo", "zoo_folder", type=_FOLDER, metavar="DIR", help="Folder for the model. Default: the package's own."
 )
-def command(run: Path, data: Path, valid: Path | None, zoo_folder: Path | None) -> None:
+@click.option(
+    "--samples", type=click.IntRange(min=1), default=160, show_default=True, help="Photos of --data to count."
+)
+@click.option(
+    "--revision", type=click.IntRange(min=1), metavar="N", help="Replace revision N. Default: the next free number."
+)
+def command(
+    run: Path, data: Path, valid: Path | None, zoo_folder: Path | None, samples: int, revision: int | None
+) -> None:
     """Write the weights of a training run as a model that encode and decode can use.
 
     Prints the folder of the new model on stdout. With a --zoo outside of the package, name it in the environment
-    variable NICODEC_MODELS to use the model.
+    variable NICODEC_MODELS to use the model. Files coded with a revision need it to decode: replace one only if there
+    are none.
     """
     with training_packages():
         from ..training.export import add_measurement, export
-    folder = export(run, zoo_folder, pictures=data)
+    folder = export(run, zoo_folder, pictures=data, samples=samples, revision=revision)
     if valid is not None:
         add_measurement(folder, _measure(folder, valid))
     click.echo(folder)
@@ -43,26 +52,9 @@ def command(run: Path, data: Path, valid: Path | None, zoo_folder: Path | None) 
 
 def _measure(folder: Path, photos: Path) -> dict[str, Any]:
     """Means over whole coded files of all photos in a folder."""
+    from ..evaluation.rate_distortion import measure_folder, summarise
     from ..models import zoo
     from ..training.data import find_pictures
 
     model = next(model for model in zoo.installed([folder.parents[1]]) if model.folder == folder)
-    rows = [_measure_one(model, path) for path in find_pictures(photos)]
-    means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
-    point = {name: round(mean, 4) for name, mean in zip(("bpp", "psnr", "msssim"), means, strict=True)}
-    return {"dataset": photos.resolve().name, "pictures": len(rows), **point}
-
-
-def _measure_one(model: Any, path: Path) -> tuple[float, float, float]:
-    from ..bitstream.container import write
-    from ..codecs.base import DecodeRequest, EncodeSettings
-    from ..codecs.registry import codec_by_number
-    from ..images import load
-    from ..metrics.psnr import psnr
-    from ..metrics.ssim import ms_ssim
-
-    codec, picture = codec_by_number(model.codec), load(path)
-    coded = codec.encode(picture, model, EncodeSettings())
-    restored = codec.decode(coded, model, DecodeRequest()).pixels
-    bpp = 8 * len(write(coded)) / (picture.width * picture.height)
-    return bpp, psnr(picture.pixels, restored), ms_ssim(picture.pixels, restored)
+    return summarise(photos.resolve().name, measure_folder(model, find_pictures(photos)))

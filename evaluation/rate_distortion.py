@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -61,7 +62,7 @@ def measure_folder(model: Model, paths: Iterable[Path], settings: EncodeSettings
     return [measure_picture(model, path, chosen) for path in tqdm(list(paths), model.id, disable=None)]
 
 
-def summarise(dataset: str, points: list[Point]) -> dict[str, object]:
+def summarise(dataset: str, points: list[Point]) -> dict[str, Any]:
     """Means over pictures, as a model card stores them."""
     names = ("bpp", "psnr", "ssim", "msssim")
     means = {name: round(float(np.mean([getattr(point, name) for point in points])), 4) for name in names}

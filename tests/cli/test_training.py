@@ -69,7 +69,7 @@ def test_export_prints_the_folder_and_measures(
     result = run("export", "run", "--data", "photos", "--valid", "photos", "--zoo", "zoo")
     assert (result.exit_code, result.stdout) == (0, f"{model.folder}\n")
     exported, (where, point) = calls
-    assert exported == (Path("run"), Path("zoo"), {"pictures": Path("photos")})
+    assert exported == (Path("run"), Path("zoo"), {"pictures": Path("photos"), "samples": 160, "revision": None})
     assert where == model.folder
     assert (point["dataset"], point["pictures"]) == ("photos", 1)
     assert 30 < point["psnr"] < 40

@@ -66,11 +66,11 @@ def test_the_codec_uses_the_model(entry: Path, samples: "Samples", config: "Trai
 def test_the_networks_are_the_averaged_ones(entry: Path, finished_run: Path, samples: "Samples") -> None:
     from nicodec.training.loop import load_average
 
-    codec = load_average(finished_run)[0]
+    codec, config, _ = load_average(finished_run)
     (model,) = zoo.installed([entry.parents[1]])
     photo = samples.photo(64, 64)[None]
     latents = load_network(model, "encoder")(photo)
-    expected = np.asarray(codec.quantise(photo / np.float32(255))).transpose(0, 3, 1, 2)
+    expected = np.asarray(codec.quantise(photo / np.float32(255), config.dead_zone)).transpose(0, 3, 1, 2)
     assert (latents != expected).mean() < 0.02
 
 
