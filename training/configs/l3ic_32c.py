@@ -10,6 +10,6 @@ CONFIG = TrainingConfig(
     target_bpp=0.9,
     mse_weight=0.004,
     msssim_weight=40.0,
-    steps=2400,
+    steps=1600,
     learning_rate=0.00012,
 )
