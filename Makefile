@@ -20,6 +20,7 @@ demo:  ## fresh environment; encode, decode and compare a sample photo with l3ic
 env:
 	rm -rf .venv && $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet '.[dev,train]'
+	rm -rf build
 
 test: env  ## fresh environment, install, all tests
 	$(BIN)/python -m pytest

@@ -2,9 +2,11 @@
 
 import dataclasses
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nicodec.bitstream
@@ -20,8 +22,12 @@ from nicodec.bitstream.container import (
     read,
     write,
 )
+from nicodec.bitstream.context import ContextModel
+from nicodec.bitstream.planes import LatentTables
 from nicodec.bitstream.wire import Cursor, encode_varint
-from nicodec.errors import FormatError
+from nicodec.errors import FormatError, UnknownChunkError
+
+ModelMaker = Callable[..., ContextModel]
 
 DOCUMENT = (Path(nicodec.bitstream.__path__[0]) / "FORMAT.md").read_text(encoding="utf-8")
 EXAMPLE = Container(
@@ -29,7 +35,7 @@ EXAMPLE = Container(
         width=5,
         height=3,
         space=ColourSpace.GRAY,
-        codec=1,
+        codec=254,
         model=2,
         model_hash=bytes.fromhex("A1 A2 A3 A4 A5 A6 A7 A8"),
         channels=16,
@@ -99,6 +105,28 @@ def test_chunk_types() -> None:
     rows = list(table_rows(section(2), "type | name | critical | how many | payload"))
     documented = {int(number, 16): (name, critical) for number, name, critical, *_ in rows}
     assert documented == {kind: (kind.name, "no" if is_ancillary(kind) else "yes") for kind in ChunkType}
+
+
+@pytest.mark.parametrize("kind", [0x00, 0x04, 0x3F, 0x40, 0x7F, 0x80, 0x82, 0xC0, 0xC1, 0xC4, 0xFE, 0xFF])
+def test_free_and_unassigned_types_are_unknown(kind: int) -> None:
+    frame = bytes((kind, 0))
+    data = hexdump() + frame + zlib.crc32(frame).to_bytes(4, "little")
+    if is_ancillary(kind):
+        assert read(data).chunks[-1] == Chunk(kind, b"")
+    else:
+        with pytest.raises(UnknownChunkError):
+            read(data)
+
+
+def test_arrays_of_an_entropy_model(context_model: ModelMaker) -> None:
+    """Names, types and numbers of dimensions; the table holds all that reading a model needs."""
+    model = context_model(channels=3)
+    shared = np.full((2, 32), 65536 // 32, np.uint16)
+    arrays = model.to_arrays() | {"shared_tables": shared}
+    rows = table_rows(section(7), "array | type | shape | content")
+    documented = {name: (kind, shape.count(",") + 1) for name, kind, shape, _ in rows}
+    assert documented == {name: (str(array.dtype), array.ndim) for name, array in arrays.items()}
+    assert LatentTables.from_arrays(arrays).context.channels == 3
 
 
 def test_limits() -> None:

@@ -37,6 +37,7 @@ def pictures() -> dict[str, images.Picture]:
 
 def main() -> None:
     """Adds the missing cases of every installed model."""
+    FOLDER.mkdir(exist_ok=True)
     lines: list[str] = []
     for model in zoo.installed():
         for name, picture in pictures().items():

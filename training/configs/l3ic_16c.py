@@ -10,6 +10,6 @@ CONFIG = TrainingConfig(
     target_bpp=0.52,
     mse_weight=0.002,
     msssim_weight=20.0,
-    steps=1600,
+    steps=1200,
     learning_rate=0.00012,
 )
