@@ -117,7 +117,7 @@ def memory(model: Model, width: int = 12500, height: int = 8000) -> list[Row]:
         rows: list[Row] = []
         for step, arguments in steps.items():
             started = time.perf_counter()
-            peak = _peak_memory([sys.executable, "-m", "nicodec", *arguments])
+            peak = peak_memory([sys.executable, "-m", "nicodec", *arguments])
             seconds = time.perf_counter() - started
             rows.append((f"{model.id} {step} {width}x{height}", f"{peak / 2**30:.2f} GiB peak, {seconds:.0f} s"))
     return rows
@@ -156,7 +156,7 @@ def _pin_to_one_core() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
-def _peak_memory(command: list[str]) -> int:
+def peak_memory(command: list[str]) -> int:
     """Peak resident bytes of one command, measured by a process that has no other children."""
     script = (
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True);"

@@ -81,7 +81,7 @@ def test_shares_and_overhead_name_the_model() -> None:
     assert float(rows[2][1].split("%")[0]) < 1.0
 
 
-def test_peak_memory_sees_what_a_process_allocates() -> None:
-    idle = speed._peak_memory([sys.executable, "-c", "pass"])
-    busy = speed._peak_memory([sys.executable, "-c", "x = b'1' * 200_000_000"])
+def testpeak_memory_sees_what_a_process_allocates() -> None:
+    idle = speed.peak_memory([sys.executable, "-c", "pass"])
+    busy = speed.peak_memory([sys.executable, "-c", "x = b'1' * 200_000_000"])
     assert 150e6 < busy - idle < 260e6
