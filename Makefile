@@ -10,6 +10,7 @@ help:  ## list the targets
 demo:  ## fresh environment; encode, decode and compare a sample photo with l3ic-32c
 	rm -rf demo-out && $(PYTHON) -m venv demo-out/venv
 	demo-out/venv/bin/pip install --quiet '.[demo]'
+	rm -rf build
 	demo-out/venv/bin/python -c "import shutil, skimage; shutil.copy(skimage.data_dir + '/astronaut.png', '$(SAMPLE).png')"
 	demo-out/venv/bin/nicodec encode --model l3ic-32c $(SAMPLE).png $(SAMPLE).nic
 	demo-out/venv/bin/nicodec decode $(SAMPLE).nic $(SAMPLE)-restored.png
@@ -29,7 +30,7 @@ $(BIN)/ruff:
 	$(MAKE) env
 
 check: $(BIN)/ruff  ## lint, format, types and doctests
-	mkdir -p .link && ln -sfn .. .link/nicodec
+	rm -rf build && mkdir -p .link && ln -sfn .. .link/nicodec
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	cd .link && ../$(BIN)/mypy --config-file ../setup.cfg --python-executable ../$(BIN)/python -p nicodec

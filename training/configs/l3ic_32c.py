@@ -8,8 +8,8 @@ CONFIG = TrainingConfig(
     klt_step=30.0,
     staggered=3,
     target_bpp=0.9,
-    mse_weight=0.004,
+    mse_weight=0.012,
     msssim_weight=40.0,
-    steps=1600,
+    steps=2100,
     learning_rate=0.00012,
 )
