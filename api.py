@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypedDict, Unpack, ru
 
 from .bitstream import container as nic
 from .bitstream.limits import DEFAULT_LIMITS
-from .errors import RequestError
+from .errors import LimitError, RequestError
 from .inspection import FileInfo, info
 from .models import zoo
 from .sources import Source, naming, opened, path_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from .bitstream.container import Container, Limits
+    from .bitstream.container import Container, Header, Limits
     from .codecs.base import Codec, Progress
     from .images import Picture
     from .models.zoo import Model
@@ -70,7 +70,8 @@ def encode(
             file as path, bytes or binary file.
         model: id of an installed model, or the model itself.
         strip: metadata to leave out: any of "icc", "exif", "xmp".
-        max_pixels: limit for width x height of an image file, None for `images.MAX_PIXELS`.
+        max_pixels: limit for width x height of an image file, None for `images.MAX_PIXELS`. Over 2^28 it also allows
+            a larger .nic file, which readers refuse unless their limit is raised too.
         progress: called with the numbers of finished parts and of all parts.
         settings: how to encode; see `codecs.base.EncodeSettings`.
 
@@ -90,8 +91,9 @@ def encode(
     chosen = zoo.find(model) if isinstance(model, str) else model
     picture = _without(_as_picture(source, max_pixels), strip)
     with naming(path_of(source)):
+        _require_codable(picture, max_pixels)
         encoded = _codec(chosen.codec).encode(picture, chosen, options, progress or no_progress)
-        return nic.write(encoded)
+        return nic.write(encoded, limits=DEFAULT_LIMITS if max_pixels is None else _limits_around(encoded.header))
 
 
 def decode(
@@ -209,6 +211,26 @@ def _as_picture(
     if isinstance(source, np.ndarray):
         return from_array(source)
     return load(source, max_pixels=MAX_PIXELS if max_pixels is None else max_pixels)
+
+
+def _require_codable(picture: Picture, max_pixels: int | None) -> None:
+    """Refuses, before the network runs, what the writer would refuse after it."""
+    width, height = picture.width, picture.height
+    most = max(DEFAULT_LIMITS.pixels, max_pixels or 0)
+    if max(width, height) > DEFAULT_LIMITS.side:
+        raise LimitError(f"{width}x{height} is over {DEFAULT_LIMITS.side} pixels a side: make it smaller")
+    if width * height > most:
+        raise LimitError(f"{width}x{height} is more than {most} pixels: make it smaller or raise the limit")
+
+
+def _limits_around(header: Header) -> Limits:
+    """The default limits, as far as needed raised for the size of a picture that the caller allowed."""
+    latents = header.channels * header.latent_width * header.latent_height
+    return replace(
+        DEFAULT_LIMITS,
+        pixels=max(DEFAULT_LIMITS.pixels, header.padded_width * header.padded_height),
+        latents=max(DEFAULT_LIMITS.latents, latents),
+    )
 
 
 def _without(picture: Picture, strip: Collection[str]) -> Picture:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from .errors import PictureError, RequestError
 from .image_formats import METADATA, encode, find_format, require_fitting
 from .outputs import atomic_output, check_target
+from .sources import naming, path_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -118,6 +119,13 @@ def to_array(picture: Picture) -> _Bytes:
     return picture.pixels[..., 0] if picture.is_gray else picture.pixels
 
 
+def readable_suffixes() -> frozenset[str]:
+    """The file name suffixes of the formats that `load` reads, each with its dot, in lower case."""
+    from PIL import Image
+
+    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in _READABLE)
+
+
 def load(source: _PathLike | BinaryIO | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read an image file.
 
@@ -183,7 +191,8 @@ def save(
         format or (os.path.splitext(target)[1] if isinstance(target, (str, os.PathLike)) else ".png")
     )
     samples = to_array(picture)
-    require_fitting(samples.shape, image_format)
+    with naming(path_of(target)):
+        require_fitting(samples.shape, image_format)
     if isinstance(target, (str, os.PathLike)):
         check_target(target, force=force)
     present = {"icc": picture.icc, "exif": picture.exif, "xmp": picture.xmp}

@@ -68,9 +68,10 @@ class _Decoder:
         from ..api import decode
         from ..sources import naming
 
+        opened = streams.stdin() if source == STREAM else source
         with self.console.progress("decoding", "tile") as progress, naming("stdin" if source == STREAM else None):
             return decode(
-                streams.stdin() if source == STREAM else source,
+                opened,
                 channels=self.channels,
                 backend=self.backend,
                 threads=self.threads,

@@ -72,7 +72,14 @@ class _Encoder:
 
         self.console.detail(f"{name}: {picture.width}x{picture.height}, model {self.model.id} in {self.model.folder}")
         with self.console.progress("encoding", "tile") as progress, naming(name):
-            return encode(picture, model=self.model, strip=self.strip, progress=progress, **self.settings)
+            return encode(
+                picture,
+                model=self.model,
+                strip=self.strip,
+                max_pixels=self.max_pixels,
+                progress=progress,
+                **self.settings,
+            )
 
     def _write(self, data: bytes, target: str) -> None:
         from ..outputs import atomic_output
@@ -146,9 +153,9 @@ def command(
 
 def _is_output(path: str) -> bool:
     """Whether a second argument can be meant as OUT: not if it is named like an image."""
-    from ..image_formats import supported_suffixes
+    from ..images import readable_suffixes
 
-    return os.path.splitext(path)[1].lower() not in supported_suffixes()
+    return os.path.splitext(path)[1].lower() not in readable_suffixes()
 
 
 def _summary(job: Job, record: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Commands that need an optional part of nicodec say which one."""
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -10,11 +11,12 @@ _OWN = __name__.partition(".")[0]
 
 @contextmanager
 def training_packages() -> Generator[None]:
-    """Names the `train` extra if an import in the block fails for want of a package.
+    """Names the `train` extra if an import in the block fails for want of a package, and keeps TensorFlow quiet.
 
     Raises:
         BackendError: a package that does not belong to nicodec is missing.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         yield
     except ModuleNotFoundError as error:

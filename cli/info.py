@@ -37,8 +37,9 @@ def command(files: tuple[str, ...], channels: bool, console: Console) -> None:
         from ..inspection import info
         from ..sources import naming
 
+        source = streams.stdin() if file == STREAM else file
         with naming("stdin" if file == STREAM else None):
-            found = info(streams.stdin() if file == STREAM else file, segments=channels)
+            found = info(source, segments=channels)
         console.result("\n".join(_lines(label(file), found)))
         return found.to_json()
 

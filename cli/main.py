@@ -1,5 +1,6 @@
 """The group `nicodec`: finds subcommands when they are needed, turns errors into one line and an exit code."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -43,6 +44,7 @@ class LazyGroup(click.Group):
         **extra: Any,
     ) -> Any:
         """Runs the command line and exits; every error leaves one line on stderr (NICODEC_DEBUG=1: a traceback)."""
+        _accept_every_name()
         try:
             code = super().main(args, prog_name or "nicodec", complete_var, standalone_mode=False, **extra)
         except click.exceptions.Abort:
@@ -73,8 +75,16 @@ def _usage(error: click.ClickException) -> str:
     return message if context is None else f"{message} Try '{context.command_path} --help'."
 
 
+def _accept_every_name() -> None:
+    """Lets stdout print, as escapes, file names that its encoding lacks; stderr does so by itself."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def _drop_unwritten_output() -> None:
     """Discards output that cannot be written: Python would try again at exit and report it in its own words."""
+    if sys.stdout is None:
+        return
     try:
         sys.stdout.flush()
     except OSError:

@@ -105,5 +105,10 @@ def _is_number(text: str) -> bool:
 
 
 def limits(max_pixels: int | None) -> Limits:
-    """The reader's limits under --max-pixels, which counts the pixels after padding."""
-    return DEFAULT_LIMITS if max_pixels is None else replace(DEFAULT_LIMITS, pixels=max_pixels)
+    """The reader's limits under --max-pixels, which counts the pixels after padding.
+
+    The limit of latents rises with it: no model has more than two for each pixel, the ratio of the defaults.
+    """
+    if max_pixels is None:
+        return DEFAULT_LIMITS
+    return replace(DEFAULT_LIMITS, pixels=max_pixels, latents=max(DEFAULT_LIMITS.latents, 2 * max_pixels))

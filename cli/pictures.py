@@ -65,15 +65,15 @@ class Opener:
             start = file.read(len(MAGIC))
             source = path if path != STREAM and file.seekable() else start + file.read()
         is_nic = start == MAGIC
-        picture = self._decode(source) if is_nic else self._load(source)
+        picture = self._decode(source, label(path)) if is_nic else self._load(source)
         for note in picture.notes:
             self.console.note(f"{label(path)}: {note}")
         return Opened(path, picture, len(source) if isinstance(source, bytes) else os.path.getsize(source), is_nic)
 
-    def _decode(self, source: str | bytes) -> "Picture":
+    def _decode(self, source: str | bytes, name: str) -> "Picture":
         from ..api import decode
 
-        with naming(None if isinstance(source, str) else "the input"):
+        with naming(None if isinstance(source, str) else name):
             return decode(source, backend=self.backend, threads=self.threads, limits=options.limits(self.max_pixels))
 
     def _load(self, source: str | bytes) -> "Picture":

@@ -4,11 +4,14 @@ from typing import Any
 
 import click
 
-from ..errors import FormatError
+from ..errors import FormatError, LimitError, NewerVersionError, UnknownChunkError
 from . import batch, options, streams
 from .console import Console
 from .failures import EXPECTED
 from .paths import STREAM, label
+
+_UNDECIDED = (LimitError, NewerVersionError, UnknownChunkError)
+"""Refusals that say nothing about damage: the file may be whole, for more memory or for a newer nicodec."""
 
 
 @click.command(
@@ -46,7 +49,8 @@ def command(
             with naming("stdin" if file == STREAM else None):
                 verify(source, network=network, backend=backend, threads=threads, limits=options.limits(max_pixels))
         except EXPECTED as error:
-            console.result(f"{label(file)}: {'DAMAGED' if isinstance(error, FormatError) else 'FAILED'}")
+            damaged = isinstance(error, FormatError) and not isinstance(error, _UNDECIDED)
+            console.result(f"{label(file)}: {'DAMAGED' if damaged else 'FAILED'}")
             raise
         console.result(f"{label(file)}: OK")
         return {}

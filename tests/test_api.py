@@ -216,11 +216,29 @@ def test_refusals(samples: "Samples", data: bytes, tmp_path: Path) -> None:
         nicodec.encode(samples.photo().astype(float), model=MODEL)
     with pytest.raises(LimitError):
         nicodec.decode(data, limits=nicodec.Limits(pixels=10))
-    with pytest.raises(LimitError, match="longer side"):
+    with pytest.raises(LimitError, match="70000x1 is over 65535 pixels a side: make it smaller"):
         nicodec.encode(np.zeros((1, 70_000), np.uint8), model=MODEL)
     Image.fromarray(samples.photo()).save(tmp_path / "p.png")
     with pytest.raises(PictureError, match="more than 10 pixels"):
         nicodec.encode(tmp_path / "p.png", model=MODEL, max_pixels=10)
+
+
+def test_large_pictures_are_refused_before_the_work_unless_allowed(
+    samples: "Samples", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nicodec.api, "DEFAULT_LIMITS", nicodec.Limits(pixels=1000, latents=1000))
+    steps: list[tuple[int, int]] = []
+
+    def encode(max_pixels: int | None) -> bytes:
+        return nicodec.encode(
+            samples.photo(), model=MODEL, max_pixels=max_pixels, progress=lambda *step: steps.append(step)
+        )
+
+    for refused in (None, 1001):
+        with pytest.raises(LimitError, match=r"96x64 is more than 100[01] pixels"):
+            encode(refused)
+    assert steps == []
+    assert nicodec.info(encode(96 * 64)).header.width == 96
 
 
 def test_codec_without_planes(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

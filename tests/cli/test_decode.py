@@ -98,6 +98,16 @@ def test_several_files(run: Run, coded: Path) -> None:
     assert result.stderr.splitlines()[0].startswith("nicodec: error: cut.nic: the data ends")
 
 
+def test_picture_that_the_format_cannot_hold_is_named(run: Run, coded: Path) -> None:
+    Image.new("RGBA", (8, 8)).save("clear.png")
+    assert run("encode", "-q", "clear.png").exit_code == 0
+    result = run("decode", "-q", "--out-dir", "back", "--format", "jpg", "clear.nic", "photo.nic")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"nicodec: error: {os.path.join('back', 'clear.jpg')}: JPEG cannot hold transparency")
+    assert os.listdir("back") == ["photo.jpg"]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

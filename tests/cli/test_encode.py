@@ -94,6 +94,13 @@ def test_existing_output_is_kept_unless_forced(run: Run) -> None:
     assert Path("out.nic").read_bytes().startswith(b"\x8fNIC")
 
 
+@pytest.mark.parametrize("name", ["photo.gif", "photo.AVIF", "photo.jp2", "photo.jpe", "photo.tga"])
+def test_an_image_is_never_taken_for_the_output(run: Run, name: str) -> None:
+    Path(name).write_text("precious")
+    assert_one_error(run("encode", "--force", "photo.png", name), 2, name, "--out-dir")
+    assert Path(name).read_text() == "precious"
+
+
 def test_metadata_is_kept_and_can_be_stripped(run: Run, samples: "Samples") -> None:
     Image.fromarray(samples.photo()).save(
         "meta.png", icc_profile=b"profile", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"

@@ -126,6 +126,12 @@ def test_verify_tells_damaged_from_unchecked(run: Run, coded: Path) -> None:
     assert "no such file" in missing
 
 
+def test_verify_calls_no_file_damaged_that_may_be_whole(run: Run, coded: Path) -> None:
+    assert run("verify", "--max-pixels", "6000", "photo.nic").stdout == "photo.nic: FAILED\n"
+    Path("newer.nic").write_bytes(b"\x8fNIC\x20")
+    assert run("verify", "newer.nic").stdout == "newer.nic: FAILED\n"
+
+
 def test_verify_in_json(run: Run, coded: Path) -> None:
     good, bad = map(json.loads, run("verify", "--json", "photo.nic", "text.png").stdout.splitlines())
     assert good == {"schema": 1, "command": "verify", "input": "photo.nic", "ok": True}

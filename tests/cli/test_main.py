@@ -154,6 +154,31 @@ def test_full_stdout_is_one_line(start: Start, coded: Path, arguments: list[str]
     assert "No space left" in line
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+@pytest.mark.parametrize(
+    ("arguments", "closed", "code", "words"),
+    [
+        ("info -", "<&-", 2, "stdin is closed"),
+        ("decode -", "<&-", 2, "stdin is closed"),
+        ("decode photo.nic -", ">&-", 2, "stdout is closed"),
+        ("info photo.nic", ">&-", 0, ""),
+        ("info photo.nic", "2>&-", 0, ""),
+    ],
+)
+def test_closed_streams(start: Start, coded: Path, arguments: str, closed: str, code: int, words: str) -> None:
+    script = f"import os, sys; os.execv('/bin/sh', ['sh', '-c', sys.executable + ' -m nicodec {arguments} {closed}'])"
+    result = start(code=script)
+    assert result.returncode == code
+    assert result.stderr.decode().startswith(f"nicodec: error: {words}" if words else "")
+    assert len(result.stderr.splitlines()) == bool(words)
+
+
+def test_names_that_the_encoding_of_stdout_lacks(start: Start, coded: Path) -> None:
+    coded.rename("\u00fc.nic")
+    result = start("verify", "\u00fc.nic", env={"PYTHONIOENCODING": "ascii"})
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"\\xfc.nic: OK\n", b"")
+
+
 def test_a_process_does_the_whole_round(start: Start, folder: Path) -> None:
     for arguments in (
         ["encode", "-m", "fake-3c", "photo.png", "out.nic"],

@@ -9,9 +9,10 @@ from types import ModuleType
 import click
 import pytest
 
+from nicodec.bitstream.limits import DEFAULT_LIMITS
 from nicodec.cli import console, encode, paths, tables
 from nicodec.cli.console import Console
-from nicodec.cli.options import channel_list
+from nicodec.cli.options import channel_list, limits
 from nicodec.cli.paths import Job, plan
 from nicodec.errors import RequestError
 
@@ -42,6 +43,12 @@ def test_channel_lists(text: str, expected: set[int]) -> None:
 def test_no_channel_lists(text: str) -> None:
     with pytest.raises(click.BadParameter, match="channel"):
         channels(text)
+
+
+def test_max_pixels_raises_what_depends_on_it() -> None:
+    assert (limits(None), limits(100).pixels) == (DEFAULT_LIMITS, 100)
+    assert limits(100).latents == DEFAULT_LIMITS.latents
+    assert limits(1 << 32).latents == 1 << 33
 
 
 def test_arguments_become_jobs(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`nicodec train` and `nicodec export`: what they pass on, and what they say where the `train` extra is missing."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from nicodec.cli.extras import training_packages
 from nicodec.models.zoo import Model
 
 Run = Callable[..., Result]
@@ -76,6 +78,13 @@ def test_export_prints_the_folder_and_measures(
     assert 0.9 < point["msssim"] < 1
     assert 12 < point["bpp"] < 12.2
     json.dumps(point, allow_nan=False)
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "3"), ("0", "0")])
+def test_tensorflow_is_quiet_unless_asked(monkeypatch: pytest.MonkeyPatch, before: str | None, after: str) -> None:
+    monkeypatch.setattr(os, "environ", {} if before is None else {"TF_CPP_MIN_LOG_LEVEL": before})
+    with training_packages():
+        assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == after
 
 
 @pytest.mark.parametrize("arguments", [["train", "l3ic-16c", "--out", "new"], ["export", "data"]])

@@ -10,6 +10,6 @@ CONFIG = TrainingConfig(
     target_bpp=0.55,
     mse_weight=0.006,
     msssim_weight=20.0,
-    steps=1200,
+    steps=1000,
     learning_rate=0.00012,
 )
