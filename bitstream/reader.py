@@ -16,7 +16,7 @@ from .limits import DEFAULT_LIMITS, Limits
 from .signature import read_signature
 from .wire import Cursor
 
-_GET_IT_AGAIN = "get the file again, or allow a partial read"
+_GET_IT_AGAIN = "get the file again"
 
 
 def read_header_from(stream: BinaryIO, limits: Limits) -> Header:

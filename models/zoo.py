@@ -34,6 +34,9 @@ HASH_BYTES = 8
 HASHED_FILES = ("decoder.onnx", "entropy.npz")
 """The files that the content hash covers, in order."""
 
+ENCODER = "encoder.onnx"
+"""Not part of the content hash; a card may name its own hash as `encoder_hash`."""
+
 _REVISION = re.compile(r"[1-9][0-9]*")
 _PACKAGED = Path(__file__).parent / "weights"
 _INSTALL = f"upgrade nicodec, or put the model's folder into one named by {ENVIRONMENT_VARIABLE}"
@@ -76,7 +79,7 @@ class Model:
         return path
 
     def verify(self) -> None:
-        """Compares the files that decoding depends on with the hash on the card. Reads a few megabytes.
+        """Compares the files with the hashes on the card. Reads a few megabytes.
 
         Raises:
             ModelMismatchError: the files are not the ones that the card was written for.
@@ -84,11 +87,17 @@ class Model:
         """
         for name in HASHED_FILES:
             self.path(name)
-        if model_hash(self.folder) != self.hash:
+        if model_hash(self.folder) != self.hash or not self._encoder_is_intact():
             raise ModelMismatchError(
                 f"the weights of model {self.id} in {self.folder} are damaged (their hash is not the card's): "
                 "reinstall the model"
             )
+
+    def _encoder_is_intact(self) -> bool:
+        """Whether the encoder, if it is there, is the one that the card names, if it names one."""
+        expected = self.card.get("encoder_hash")
+        path = self.folder / ENCODER
+        return expected is None or not path.is_file() or file_hash(path).hex() == expected
 
 
 def search_path() -> tuple[Path, ...]:
@@ -163,12 +172,21 @@ def model_hash(folder: Path) -> bytes:
     Raises:
         ModelMissingError: a hashed file is absent or cannot be read.
     """
+    return file_hash(*(folder / name for name in HASHED_FILES))
+
+
+def file_hash(*paths: Path) -> bytes:
+    """First 8 bytes of the SHA-256 over the files' contents, one after the other.
+
+    Raises:
+        ModelMissingError: a file is absent or cannot be read.
+    """
     digest = hashlib.sha256()
-    for name in HASHED_FILES:
+    for path in paths:
         try:
-            digest.update((folder / name).read_bytes())
+            digest.update(path.read_bytes())
         except OSError as error:
-            raise ModelMissingError(f"cannot read {folder / name}: {error.strerror}, reinstall the model") from error
+            raise ModelMissingError(f"cannot read {path}: {error.strerror}, reinstall the model") from error
     return digest.digest()[:HASH_BYTES]
 
 

@@ -65,7 +65,7 @@ def export(run: Path, target: Path | None, *, pictures: Path, samples: int = 160
     np.savez_compressed(partial / "entropy.npz", **arrays)
     training = {**config.to_json(), "steps_done": state.step, "cpu_hours": round(state.cpu_seconds / 3600, 2)}
     training |= {"wall_hours": round(state.seconds / 3600, 2), "pictures": len(find_pictures(pictures))}
-    _write_card(partial, _card(codec, config, training, zoo.model_hash(partial)))
+    _write_card(partial, _card(codec, config, training, partial))
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
     return folder
@@ -104,14 +104,15 @@ def _picture(path: Path) -> Pixels:
     return np.ascontiguousarray(pixels[:height, :width])
 
 
-def _card(codec: Any, config: TrainingConfig, training: dict[str, Any], digest: bytes) -> dict[str, Any]:
+def _card(codec: Any, config: TrainingConfig, training: dict[str, Any], folder: Path) -> dict[str, Any]:
     encode, decode = l3ic.macs_per_pixel(config.channels)
     return {
         "schema": zoo.CARD_SCHEMA,
         "id": config.model,
         "codec": _CODEC_NUMBER,
         "model": _MODEL_NUMBERS[config.channels],
-        "hash": digest.hex(),
+        "hash": zoo.model_hash(folder).hex(),
+        "encoder_hash": zoo.file_hash(folder / zoo.ENCODER).hex(),
         "architecture": {
             "family": "l3ic",
             "channels": config.channels,

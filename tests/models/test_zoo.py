@@ -134,6 +134,21 @@ def test_path_of_an_absent_file(entry: Entry) -> None:
         model.path("encoder.onnx")
 
 
+def test_verify_covers_an_encoder_that_the_card_names(entry: Entry) -> None:
+    folder = entry()
+    (folder / "encoder.onnx").write_bytes(b"analysis")
+    card = json.loads((folder / "card.json").read_text())
+    card["encoder_hash"] = zoo.file_hash(folder / "encoder.onnx").hex()
+    (folder / "card.json").write_text(json.dumps(card))
+    model = zoo.find("l3ic-32c")
+    model.verify()
+    (folder / "encoder.onnx").write_bytes(b"analysiS")
+    with pytest.raises(ModelMismatchError, match="damaged"):
+        model.verify()
+    (folder / "encoder.onnx").unlink()
+    model.verify()
+
+
 def test_verify(entry: Entry) -> None:
     folder = entry()
     model = zoo.find("l3ic-32c")
