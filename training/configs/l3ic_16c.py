@@ -11,5 +11,5 @@ CONFIG = TrainingConfig(
     mse_weight=0.006,
     msssim_weight=20.0,
     steps=1000,
-    learning_rate=0.00012,
+    learning_rate=1.2e-4,
 )

@@ -8,8 +8,9 @@ CONFIG = TrainingConfig(
     klt_step=30.0,
     staggered=3,
     target_bpp=0.9,
-    mse_weight=0.012,
+    mse_weight=0.004,
     msssim_weight=40.0,
-    steps=2100,
-    learning_rate=0.00012,
+    steps=1600,
+    learning_rate=1.2e-4,
+    dead_zone=0.09,
 )

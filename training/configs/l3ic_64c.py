@@ -10,6 +10,6 @@ CONFIG = TrainingConfig(
     target_bpp=1.66,
     mse_weight=0.01,
     msssim_weight=90.0,
-    steps=3400,
-    learning_rate=0.0002,
+    steps=4200,
+    learning_rate=2e-4,
 )
