@@ -6,7 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ def whole_decode(model: Model, runs: int = 5) -> list[Row]:
         command = [sys.executable, "-m", "nicodec", "decode", "-q", "--force", "--threads", "1", str(file), str(output)]
         process = _process_time(command, runs, single_core=True)
     latents = np.zeros((1, _tables(model).context.channels, 64, 96), np.int8)
-    network = _median(lambda: load_network(model, "decoder", threads=1)(latents), runs)
+    with _one_core():
+        network = _median(lambda: load_network(model, "decoder", threads=1)(latents), runs)
     return [
         (f"{model.id} decode 768x512, whole process, 1 core", f"{process:.3f} s"),
         (f"{model.id} synthesis network alone, 1 core", f"{network:.3f} s"),
@@ -149,6 +151,20 @@ def _median(action: Callable[[], Any], runs: int) -> float:
 def _process_time(command: list[str], runs: int, *, single_core: bool = False) -> float:
     pin = _pin_to_one_core if single_core else None
     return _median(lambda: subprocess.run(command, check=True, capture_output=True, preexec_fn=pin), runs)
+
+
+@contextmanager
+def _one_core() -> Generator[None]:
+    """Keeps this process on one core for the duration of a block, where the system can."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    _pin_to_one_core()
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _pin_to_one_core() -> None:
