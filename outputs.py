@@ -7,7 +7,6 @@ Until then an existing target is untouched, and whatever goes wrong, nothing hal
 import errno
 import io
 import os
-import secrets
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -82,7 +81,7 @@ def atomic_output(path: str | os.PathLike[str], *, force: bool) -> Generator[Bin
             yield file
         return
     target = _resolve(path)
-    temporary = target.with_name(f".nicodec-{secrets.token_hex(8)}.part")
+    temporary = target.with_name(f".nicodec-{os.urandom(8).hex()}.part")
     file = _open_output(temporary, path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
         with file:

@@ -26,8 +26,6 @@ def load(model: Model, part: Part, threads: int | None) -> Network:
     options.log_severity_level = _SEVERITY
     options.inter_op_num_threads = 1
     options.intra_op_num_threads = threads or _processors()
-    # The arena keeps the largest activations of a run for the next one: half as much memory again, for hardly any speed.
-    options.enable_cpu_mem_arena = False
     # Idle threads sleep, so that they take nothing from the entropy coder or from other processes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     path = model.path(f"{part}.onnx")
