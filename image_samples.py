@@ -1,7 +1,8 @@
 """Any Pillow image as 8-bit gray or RGB samples, with or without alpha.
 
 `to_bytes` chooses the conversion by the image's mode. Values are scaled by their full range and rounded, never clipped:
-full scale of the file is 255 here.
+full scale of the file is 255 here. Of colours of more than 8 bits, Pillow's images hold no more than the upper 8;
+`image_depth` adds the others where they can be had.
 """
 
 import io

@@ -260,7 +260,7 @@ def _pillow_settings(max_pixels: int) -> Generator[None]:
 
 def _read(stream: BinaryIO, max_pixels: int) -> Picture:
     """Header first, then samples, then metadata, which some formats keep behind the samples."""
-    from . import image_metadata
+    from . import image_depth, image_metadata
     from .image_samples import to_bytes
 
     header = stream.read(_HEADER_BYTES)
@@ -269,8 +269,8 @@ def _read(stream: BinaryIO, max_pixels: int) -> Picture:
     with _open_image(stream, max_pixels) as image:
         bits = image_metadata.declared_bits(image, header)
         notes = _frame_notes(image)
-        # Taken out before the samples are read: Pillow would turn a TIFF as its XMP says, which is often out of date.
-        early_xmp = image.info.pop("xmp", None) if image.format == "TIFF" else None
+        early_xmp = _take_xmp(image)
+        is_deep = image_depth.has_lower_bytes(image, bits)
         image.load()
         exif, xmp = image_metadata.read_exif(image), early_xmp or image_metadata.read_xmp(image)
         icc: bytes | None = image.info.get("icc_profile") or None
@@ -278,6 +278,8 @@ def _read(stream: BinaryIO, max_pixels: int) -> Picture:
             # 16-bit gray with alpha, which Pillow opens as RGBA.
             image = image.convert("LA")
         samples = to_bytes(image, bits, icc)
+        if is_deep:
+            samples = samples._replace(array=_with_lower_bytes(samples.array, stream, max_pixels))
         if image_metadata.has_extended_xmp(image):
             notes += ("extended XMP is not kept",)
     array = image_metadata.make_upright(samples.array, image_metadata.read_orientation(exif))
@@ -292,6 +294,22 @@ def _read(stream: BinaryIO, max_pixels: int) -> Picture:
         xmp=xmp,
         notes=notes + samples.notes,
     )
+
+
+def _take_xmp(image: "Image.Image") -> bytes | None:
+    """The XMP of a TIFF, before its samples are read: Pillow would turn them as it says, which is often out of date."""
+    return image.info.pop("xmp", None) if image.format == "TIFF" else None
+
+
+def _with_lower_bytes(upper: _Bytes, stream: BinaryIO, max_pixels: int) -> _Bytes:
+    """The samples of a file that is read once more, rounded from 16 bits instead of cut off."""
+    from . import image_depth
+
+    with _open_image(stream, max_pixels) as image:
+        _take_xmp(image)
+        image_depth.prepare_lower_bytes(image)
+        image.load()
+        return image_depth.reduce_exactly(upper, image)
 
 
 def _open_image(stream: BinaryIO, max_pixels: int) -> "Image.Image":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from .bitstream.container import Chunk, ChunkType, ColourSpace, Container, Header, Limits, read
 from .bitstream.limits import DEFAULT_LIMITS
 from .bitstream.signature import MAGIC
+from .codecs import l3ic_header
 from .errors import ModelError
 from .models import zoo
 from .sources import Source, opened
@@ -25,6 +26,8 @@ class FileInfo:
         size: bytes of the whole file.
         header: everything the header says.
         model: id of the installed model that decodes the file, None if it is not installed.
+        parameters: what the header says in fields of the codec's own, by name, for instance "latent_step" in steps of
+            the model; empty for codecs that are not built in.
         metadata: size in bytes of each ancillary chunk by name: "icc", "exif", "xmp", others as "0x" and their type.
         arrived: segments that are there whole and undamaged; `header.segments` are expected.
         complete: whether all of the file arrived undamaged.
@@ -35,6 +38,7 @@ class FileInfo:
     size: int
     header: Header
     model: str | None
+    parameters: dict[str, float]
     metadata: dict[str, int]
     arrived: int
     complete: bool
@@ -65,6 +69,7 @@ class FileInfo:
             "model_number": header.model,
             "model_hash": header.model_hash.hex(),
             "profile": header.profile,
+            "parameters": dict(self.parameters),
             "channels": header.channels,
             "latent_width": header.latent_width,
             "latent_height": header.latent_height,
@@ -104,6 +109,7 @@ def info(source: Source, *, segments: bool = False, limits: Limits = DEFAULT_LIM
             size=counted.count,
             header=container.header,
             model=_model_id(container.header),
+            parameters=_parameters(container.header),
             metadata={_chunk_label(chunk): len(chunk.payload) for chunk in container.chunks if chunk.ancillary},
             arrived=sum(segment.complete for segment in container.segments),
             complete=container.complete,
@@ -133,6 +139,10 @@ def _model_id(header: Header) -> str | None:
         return zoo.find_for_file(header.codec, header.model, header.model_hash).id
     except ModelError:
         return None
+
+
+def _parameters(header: Header) -> dict[str, float]:
+    return l3ic_header.parameters(header) if header.codec == l3ic_header.NUMBER else {}
 
 
 def _chunk_label(chunk: Chunk) -> str:

@@ -264,14 +264,14 @@ class Walk:
 
     def _own_neighbours(self, planes: Planes, phase: int, positions: npt.NDArray[np.intp]) -> Exact:
         both = np.concatenate([planes, self._activity(planes)]).reshape(-1, *self._shape)
-        sums = _diagonal_sum(both) if phase == 1 else _adjacent_sum(both)
+        sums = diagonal_sum(both) if phase == 1 else adjacent_sum(both)
         return sums.reshape(len(both), -1)[:, positions].astype(np.float64)
 
     def _finish_group(self, planes: Planes, start: int, stop: int) -> None:
         count = stop - start
         activity = self._activity(planes)
         around = activity.reshape(-1, *self._shape)
-        around = 2 * _adjacent_sum(around) + _diagonal_sum(around)
+        around = 2 * adjacent_sum(around) + diagonal_sum(around)
         rows = self._features[1 + 3 * start : 1 + 3 * stop]
         rows[:count], rows[count : 2 * count], rows[2 * count :] = planes, activity, around.reshape(count, -1)
 
@@ -289,13 +289,13 @@ def phase_positions(height: int, width: int) -> list[npt.NDArray[np.intp]]:
     return [np.flatnonzero(mask) for mask in ((rows + columns) == 0, (rows * columns) == 1, (rows + columns) == 1)]
 
 
-def _adjacent_sum(planes: Planes) -> Planes:
+def adjacent_sum(planes: Planes) -> Planes:
     """Sum of the four neighbours that share an edge, zero outside; (n, h, w) in and out."""
     padded = np.pad(planes, ((0, 0), (1, 1), (1, 1)))
     return padded[:, :-2, 1:-1] + padded[:, 2:, 1:-1] + padded[:, 1:-1, :-2] + padded[:, 1:-1, 2:]
 
 
-def _diagonal_sum(planes: Planes) -> Planes:
+def diagonal_sum(planes: Planes) -> Planes:
     """Sum of the four neighbours that share a corner, zero outside; (n, h, w) in and out."""
     padded = np.pad(planes, ((0, 0), (1, 1), (1, 1)))
     return padded[:, :-2, :-2] + padded[:, :-2, 2:] + padded[:, 2:, :-2] + padded[:, 2:, 2:]

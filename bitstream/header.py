@@ -58,7 +58,7 @@ class Header:
         layers: progressive layers, at least 1.
         segments: segments in the file, at least 1.
         profile: four bits whose meaning the codec defines, 0 to 15.
-        extra: bytes after the last field known to this version; kept as they are.
+        extra: the codec's own fields, then bytes after the last field known to this version; kept as they are.
 
     Raises:
         RequestError: a field is out of the range that the format can hold.

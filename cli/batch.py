@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from .console import Console
-from .failures import EXPECTED, one_line
+from .failures import EXPECTED, one_line, recorded
 
 Item = TypeVar("Item")
 
@@ -39,14 +39,12 @@ def run(
             advance(done, len(items))
             head = {"command": command, "input": name(item)}
             try:
-                console.record({**head, "ok": True, **work(item)})
+                with recorded(console, head):
+                    console.record({**head, "ok": True, **work(item)})
             except BrokenPipeError:
                 raise
             except EXPECTED as error:
                 failed = True
-                console.record(
-                    {**head, "ok": False, "error": {"type": type(error).__name__, "message": one_line(error)}}
-                )
                 if len(items) == 1:
                     raise
                 console.error(one_line(error))

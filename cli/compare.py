@@ -7,6 +7,7 @@ import click
 
 from . import options
 from .console import Console, human_size
+from .failures import recorded
 from .pictures import Opened, Opener, comparable
 
 
@@ -29,10 +30,11 @@ def command(a: str, b: str, backend: str, threads: int | None, max_pixels: int |
     A and B are images or .nic files, or - for stdin. Transparency is not compared. In JSON, bpp is that of the .nic
     file (of B if both are), and psnr is null where the pictures are equal, because it is infinite.
     """
-    first, second = Opener(backend, threads, max_pixels, console).pair(a, b)
+    with recorded(console, {"command": "compare", "a": {"file": a}, "b": {"file": b}}):
+        first, second = Opener(backend, threads, max_pixels, console).pair(a, b)
+        scores = _scores(first, second)
     if first.picture.alpha is not None or second.picture.alpha is not None:
         console.note("transparency is not compared")
-    scores = _scores(first, second)
     coded = [side for side in (first, second) if side.is_nic]
     console.result(_text(scores, coded))
     console.record(

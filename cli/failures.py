@@ -1,11 +1,32 @@
-"""How an error that can be expected reads on one line."""
+"""How an error that can be expected reads: on one line of stderr, and in a record of --json."""
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
 
 from ..errors import NicodecError
+from .console import Console
 
 EXPECTED = (NicodecError, OSError, MemoryError)
 """Errors that are not a mistake in nicodec: those it raises itself, and those of the machine."""
+
+
+@contextmanager
+def recorded(console: Console, head: dict[str, Any]) -> Generator[None]:
+    """Prints a record with --json if the block fails, and passes the error on.
+
+    Args:
+        console: where to print.
+        head: what the record says of the work: command and inputs.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except EXPECTED as error:
+        console.record({**head, "ok": False, "error": {"type": type(error).__name__, "message": one_line(error)}})
+        raise
 
 
 def one_line(error: BaseException) -> str:

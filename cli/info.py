@@ -50,6 +50,7 @@ def _lines(name: str, found: "FileInfo") -> Iterable[str]:
     header = found.header
     kind = ("gray" if header.space.name == "GRAY" else "RGB") + (" with alpha" if header.alpha else "")
     model = found.model or f"number {header.model}, not installed"
+    parameters = "".join(f", {name.replace('_', ' ')} {value:g}" for name, value in found.parameters.items())
     metadata = ", ".join(f"{kind} {human_size(size)}" for kind, size in found.metadata.items())
     whole = (
         "" if found.complete else f"; INCOMPLETE OR DAMAGED: {found.arrived} of {header.segments} segments are whole"
@@ -57,7 +58,7 @@ def _lines(name: str, found: "FileInfo") -> Iterable[str]:
     yield name
     yield f"  picture   {header.width}x{header.height}, {kind}, {header.depth} bits"
     yield f"  file      {human_size(found.size)}, {found.bpp:.4f} bpp, format {found.version}{whole}"
-    yield f"  model     {model}, hash {header.model_hash.hex()}, codec {header.codec}, profile {header.profile}"
+    yield f"  model     {model}, hash {header.model_hash.hex()}, codec {header.codec}, profile {header.profile}{parameters}"
     yield f"  padded    {header.padded_width}x{header.padded_height}"
     yield f"  latents   {header.channels} x {header.latent_width}x{header.latent_height}, {header.layers} layer(s)"
     yield f"  segments  {header.segments}"

@@ -102,10 +102,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 def _installed_models() -> str:
     from ..models import zoo
 
-    try:
-        models = zoo.installed()
-    except NicodecError as error:
-        return one_line(error)
+    models = zoo.installed()
     newest = {model.id: model for model in reversed(models)}
     found = [f"{model.id} r{model.revision} {model.hash.hex()[:8]}" for model in models if newest[model.id] is model]
     return f"models {', '.join(found)}" if found else "no models"

@@ -32,12 +32,14 @@ def command(ctx: click.Context, console: Console) -> None:
     """List the installed models: rate, quality, cost per pixel and size.
 
     bpp, PSNR and MS-SSIM are means over the pictures of a data set, whole files counted. Models are searched in the folders
-    of the environment variable NICODEC_MODELS, then in the package.
+    of the environment variable NICODEC_MODELS, then in the package; those with a damaged card are named on stderr.
     """
     if ctx.invoked_subcommand is not None:
         return
     from ..models import zoo
 
+    for card in zoo.broken():
+        console.note(f"{card.id} revision {card.revision} is left out: {card.reason}")
     models = zoo.installed()
     for model in models:
         console.record(_record(model))

@@ -4,6 +4,7 @@ import click
 
 from . import options
 from .console import Console
+from .failures import recorded
 from .pictures import Opener, comparable
 
 
@@ -26,7 +27,9 @@ def command(a: str, b: str, backend: str, threads: int | None, max_pixels: int |
     """
     from ..metrics.ssim import ms_ssim
 
-    first, second = Opener(backend, threads, max_pixels, console).pair(a, b)
-    value = ms_ssim(*comparable(first.picture, second.picture))
+    head = {"command": "msssim", "a": a, "b": b}
+    with recorded(console, head):
+        first, second = Opener(backend, threads, max_pixels, console).pair(a, b)
+        value = ms_ssim(*comparable(first.picture, second.picture))
     console.result(f"{value:.6f}")
-    console.record({"command": "msssim", "a": a, "b": b, "ok": True, "msssim": value})
+    console.record({**head, "ok": True, "msssim": value})

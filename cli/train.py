@@ -16,6 +16,7 @@ _PHOTOS = click.Path(exists=True, file_okay=False, path_type=Path)
 Examples:
   nicodec train l3ic-64c --data photos/train --valid photos/valid --out runs/64
   nicodec train l3ic-32c --data photos/train --start runs/64 --out runs/32
+  nicodec train l3ic-32c --data photos/train --start l3ic-64c --out runs/32
   nicodec export runs/32 --data photos/train
 
 Needs the train extra: pip install nicodec[train]
@@ -26,9 +27,12 @@ Needs the train extra: pip install nicodec[train]
 @click.option("--out", "run", required=True, type=_FOLDER, metavar="RUN", help="Folder for checkpoint and logs.")
 @click.option("--valid", type=_PHOTOS, metavar="DIR", help="Folder of photos to measure rate and quality on.")
 @click.option(
-    "--start", type=_PHOTOS, metavar="RUN", help="Run of a model with as many or more channels to start from."
+    "--start",
+    type=click.Path(),
+    metavar="RUN|MODEL",
+    help="Start from the folder of a run or of a model, or from an installed model, with as many or more channels.",
 )
-def command(config: str, data: Path, run: Path, valid: Path | None, start: Path | None) -> None:
+def command(config: str, data: Path, run: Path, valid: Path | None, start: str | None) -> None:
     """Train a model with the configuration CONFIG, for instance l3ic-32c.
 
     An interrupted run continues at its last checkpoint when the same command is given again.

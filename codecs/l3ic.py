@@ -1,10 +1,15 @@
 """The l3ic codec: one forward pass each way, a 5-bit latent at 1/8 resolution, 16, 32 or 64 channels.
 
-Segments: the latents in one of two profiles (`bitstream/planes.py`), then, if the header has alpha, one alpha segment.
-Header fields: codec 1; model 1, 2, 3 for 16, 32, 64 channels; stride and alignment 8; profile 0 context, 1 independent.
+Segments: the latents in one of two ways (`bitstream/planes.py`), then, if the header has alpha, one alpha segment.
+Header fields: codec 1; model 1, 2, 3 for 16, 32, 64 channels; stride and alignment 8; profile and latent step as in
+`l3ic_header.py`.
+
+An encoder that looks for the best latent step analyses a picture once with `analyse_picture` and then calls
+`code_latents` as often as it likes.
 """
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from zipfile import BadZipFile
 
 import numpy as np
@@ -12,68 +17,105 @@ import numpy.typing as npt
 
 from ..bitstream import planes
 from ..bitstream.container import ColourSpace, Container, Header, Segment
-from ..bitstream.context import ContextModel, Planes
+from ..bitstream.context import Planes
 from ..bitstream.planes import LatentTables
 from ..errors import FormatError, ModelError, RequestError
 from ..images import Picture
+from ..models.quantiser import quantise
 from ..models.runtime import load_network
 from ..models.zoo import Model
+from . import l3ic_header
 from .alpha import decode_alpha, encode_alpha
 from .base import DecodeRequest, EncodeSettings, Progress, SegmentInfo, no_progress
 from .metadata import chunks_of, picture_of
-from .tiling import analyse, synthesise
+from .tiling import analyse, analyse_to_symbols, synthesise
 
-CONTEXT, INDEPENDENT = 0, 1
-
-_STRIDE_LOG2 = 3
-_STRIDE = 1 << _STRIDE_LOG2
+_STRIDE = 1 << l3ic_header.STRIDE_LOG2
 _CODEBOOK = (-15, 16)
 _HALO = 6  # the receptive field of both transforms reaches 38 pixels, under 5 latent positions
+
+Symbols = npt.NDArray[np.int8]
+
+
+def analyse_picture(
+    picture: Picture, model: Model, settings: EncodeSettings, progress: Progress = no_progress
+) -> npt.NDArray[np.float32]:
+    """Runs the analysis transform over a whole picture.
+
+    Returns:
+        Latents in steps of the model, not quantised: float32 (channels, latent height, latent width).
+
+    Raises:
+        ModelError: the model's files are missing or damaged.
+        BackendError: the inference runtime is missing or failed.
+    """
+    network = load_network(model, "encoder", backend=settings.backend, threads=settings.threads)
+    channels = _tables(model).context.channels
+    return analyse(network, _padded(picture.pixels), channels, _STRIDE, _HALO, progress)
+
+
+def code_latents(
+    latents: npt.NDArray[np.float32], picture: Picture, model: Model, settings: EncodeSettings, step: float = 1.0
+) -> Container:
+    """Quantises and codes what `analyse_picture` gave.
+
+    Args:
+        latents: float32 (channels, latent height, latent width). Those that are multiples of the step already, within the
+            codebook, keep their value.
+        picture: the picture that they belong to, for everything but its colours.
+        model: that of the analysis.
+        settings: of which only the profile matters here.
+        step: latent step in steps of the model, rounded to one that the header can hold. Larger ones give smaller files;
+            under 1, the ends of the codebook clip ever more latents.
+
+    Raises:
+        RequestError: the step is out of range, or not 1 and the model's decoder takes integers alone; or the latents are
+            not of the picture's size.
+        ModelError: the model's files are damaged, or a latent is not finite.
+    """
+    expected = (_tables(model).context.channels, -(-picture.height // _STRIDE), -(-picture.width // _STRIDE))
+    if latents.shape != expected:
+        raise RequestError(
+            f"latents of shape {latents.shape} are not those of the picture, {expected}: analyse it again"
+        )
+    step = _checked_step(step, model)
+    return _packed(_quantiser(model, step)(latents), picture, model, settings, step)
+
+
+def encode_picture(
+    picture: Picture, model: Model, settings: EncodeSettings, progress: Progress = no_progress, step: float = 1.0
+) -> Container:
+    """The same as `code_latents` of `analyse_picture`, without ever holding the latents of a whole large picture."""
+    step = _checked_step(step, model)
+    quantiser = _quantiser(model, step)
+    network = load_network(model, "encoder", backend=settings.backend, threads=settings.threads)
+    channels = _tables(model).context.channels
+    pixels = _padded(picture.pixels)
+    symbols = analyse_to_symbols(network, pixels, channels, _STRIDE, _HALO, progress, quantiser)
+    return _packed(symbols, picture, model, settings, step)
 
 
 class L3ic:
     """See the module."""
 
     id = "l3ic"
-    number = 1
+    number = l3ic_header.NUMBER
 
     def encode(
         self, picture: Picture, model: Model, settings: EncodeSettings, progress: Progress = no_progress
     ) -> Container:
         """See `Codec.encode`."""
-        tables = _tables(model)
-        network = load_network(model, "encoder", backend=settings.backend, threads=settings.threads)
-        pixels = _padded(picture.pixels)
-        latents = analyse(network, pixels, tables.context.channels, _STRIDE, _HALO, progress)
-        _check_codebook(latents, tables.context, model)
-        payloads = _encode_latents(latents, tables, settings.independent_channels)
-        if picture.alpha is not None:
-            payloads.append(encode_alpha(picture.alpha))
-        header = Header(
-            width=picture.width,
-            height=picture.height,
-            space=ColourSpace.GRAY if picture.is_gray else ColourSpace.RGB,
-            alpha=picture.alpha is not None,
-            codec=self.number,
-            model=model.number,
-            model_hash=model.hash,
-            channels=tables.context.channels,
-            stride_log2=_STRIDE_LOG2,
-            align_log2=_STRIDE_LOG2,
-            segments=len(payloads),
-            profile=INDEPENDENT if settings.independent_channels else CONTEXT,
-        )
-        segments = tuple(Segment(index, payload) for index, payload in enumerate(payloads))
-        return Container(header, segments, chunks_of(picture))
+        return encode_picture(picture, model, settings, progress)
 
     def decode(
         self, container: Container, model: Model, request: DecodeRequest, progress: Progress = no_progress
     ) -> Picture:
         """See `Codec.decode`."""
         header = container.header
-        latents = self._latents(container, model, request.channels)
+        symbols = self._symbols(container, model, request.channels)
         network = load_network(model, "decoder", backend=request.backend, threads=request.threads)
-        pixels = synthesise(network, latents, _STRIDE, _HALO, progress)[: header.height, : header.width]
+        pixels = synthesise(network, symbols, l3ic_header.latent_step(header), _STRIDE, _HALO, progress)
+        pixels = pixels[: header.height, : header.width]
         if header.space is ColourSpace.GRAY:
             pixels = pixels[:, :, 1:2]
         return picture_of(np.ascontiguousarray(pixels), _alpha(container), container)
@@ -82,7 +124,7 @@ class L3ic:
         """Decodes single latent channels, from a file with independent channels without touching the others.
 
         Returns:
-            int32 (len(channels), latent height, latent width) within the codebook.
+            int32 (len(channels), latent height, latent width) within the codebook: multiples of the latent step.
 
         Raises:
             RequestError: a channel does not exist.
@@ -91,14 +133,14 @@ class L3ic:
         header = container.header
         tables = _checked_tables(header, model)
         _check_channels(channels, header.channels)
-        if header.profile == CONTEXT:
+        if not l3ic_header.is_independent(header):
             return _decode_context(container, tables)[list(channels)]
         stack = [_decode_channel(container, tables, channel) for channel in channels]
         return np.stack(stack) if stack else np.empty((0, header.latent_height, header.latent_width), np.int32)
 
     def verify(self, container: Container, model: Model) -> None:
         """See `Codec.verify`."""
-        self._latents(container, model, None)
+        self._symbols(container, model, None)
         _alpha(container)
 
     def describe(self, container: Container) -> tuple[SegmentInfo, ...]:
@@ -108,18 +150,18 @@ class L3ic:
         stripes = planes.stripe_rows(header.latent_height, header.latent_width)
         return tuple(_describe(segment, header, stripes) for segment in container.segments)
 
-    def _latents(self, container: Container, model: Model, channels: frozenset[int] | None) -> npt.NDArray[np.int8]:
+    def _symbols(self, container: Container, model: Model, channels: frozenset[int] | None) -> Symbols:
         header = container.header
         tables = _checked_tables(header, model)
-        latents = np.zeros((header.channels, header.latent_height, header.latent_width), np.int8)
+        symbols = np.zeros((header.channels, header.latent_height, header.latent_width), np.int8)
         if channels is None:
-            _fill(latents, container, tables)
-            return latents
-        if header.profile != INDEPENDENT:
+            _fill(symbols, container, tables)
+            return symbols
+        if not l3ic_header.is_independent(header):
             raise RequestError("the file's channels depend on each other; encode it with --independent-channels first")
         wanted = tuple(sorted(channels))
-        latents[list(wanted)] = self.decode_planes(container, model, wanted)
-        return latents
+        symbols[list(wanted)] = self.decode_planes(container, model, wanted)
+        return symbols
 
 
 @lru_cache(maxsize=8)
@@ -129,9 +171,12 @@ def _tables(model: Model) -> LatentTables:
     path = model.path("entropy.npz")
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            return LatentTables.from_arrays(arrays)
+            tables = LatentTables.from_arrays(arrays)
     except (OSError, EOFError, TypeError, ValueError, BadZipFile) as error:
         raise ModelError(f"{path} is damaged ({error}); reinstall the model") from error
+    if (tables.context.minimum, tables.context.maximum) != _CODEBOOK:
+        raise ModelError(f"{path} is for another codebook than that of l3ic; reinstall the model")
+    return tables
 
 
 def _checked_tables(header: Header, model: Model) -> LatentTables:
@@ -142,6 +187,11 @@ def _checked_tables(header: Header, model: Model) -> LatentTables:
         ModelError: the model's files are missing or damaged.
     """
     _check_header(header)
+    if l3ic_header.latent_step(header) != 1.0 and not _takes_fractions(model):
+        raise FormatError(
+            f"the header has a latent step, which {model.id} revision {model.revision} cannot take: "
+            "get an undamaged copy of the file"
+        )
     tables = _tables(model)
     if header.channels != tables.context.channels:
         raise FormatError(
@@ -159,31 +209,89 @@ def _padded(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.pad(pixels, ((0, bottom), (0, right), (0, 0)), mode="edge") if bottom or right else pixels
 
 
-def _encode_latents(latents: npt.NDArray[np.int8], tables: LatentTables, independent: bool) -> list[bytes]:
+def _quantiser(model: Model, step: float) -> Callable[[npt.NDArray[np.float32]], Symbols]:
+    """The model's quantiser.
+
+    Raises:
+        ModelError: the card has no dead zone that can be used.
+    """
+    dead_zone = model.card["architecture"].get("dead_zone", 0.0)
+    if not isinstance(dead_zone, int | float) or not 0 <= dead_zone < 0.5:
+        raise ModelError(f"the card of {model.id} has the dead zone {dead_zone!r}, not 0 to 0.5: reinstall the model")
+    return partial(quantise, step_ratio=step, dead_zone=dead_zone, codebook=_CODEBOOK)
+
+
+def _checked_step(step: float, model: Model) -> float:
+    """The step that the header can hold.
+
+    Raises:
+        RequestError: it is out of range, or the model's decoder takes integers alone.
+    """
+    representable = l3ic_header.representable_step(step)
+    if representable != 1.0 and not _takes_fractions(model):
+        raise RequestError(
+            f"{model.id} revision {model.revision} takes no latent step: update nicodec, or choose another model"
+        )
+    return representable
+
+
+def _takes_fractions(model: Model) -> bool:
+    """Whether the decoder's input is declared as float32, as the card says so that no network has to be loaded.
+
+    A card that says so wrongly does no harm: the runtime refuses to round fractions for a graph of integers.
+    """
+    return bool(model.card["architecture"].get("latent_type") == "float32")
+
+
+def _packed(symbols: Symbols, picture: Picture, model: Model, settings: EncodeSettings, step: float) -> Container:
+    payloads = _payloads(symbols, _tables(model), settings.independent_channels)
+    if picture.alpha is not None:
+        payloads.append(encode_alpha(picture.alpha))
+    profile, extra = l3ic_header.profile_fields(settings.independent_channels, step)
+    header = Header(
+        width=picture.width,
+        height=picture.height,
+        space=ColourSpace.GRAY if picture.is_gray else ColourSpace.RGB,
+        alpha=picture.alpha is not None,
+        codec=l3ic_header.NUMBER,
+        model=model.number,
+        model_hash=model.hash,
+        channels=len(symbols),
+        stride_log2=l3ic_header.STRIDE_LOG2,
+        align_log2=l3ic_header.STRIDE_LOG2,
+        segments=len(payloads),
+        profile=profile,
+        extra=extra,
+    )
+    segments = tuple(Segment(index, payload) for index, payload in enumerate(payloads))
+    return Container(header, segments, chunks_of(picture))
+
+
+def _payloads(symbols: Symbols, tables: LatentTables, independent: bool) -> list[bytes]:
     if independent:
-        return [planes.encode_channel(plane.astype(np.int32), tables.shared) for plane in latents]
+        return [planes.encode_channel(plane.astype(np.int32), tables.shared) for plane in symbols]
     return [
-        planes.encode_stripe(latents[:, top:bottom].astype(np.int32), tables.context)
-        for top, bottom in planes.stripe_rows(*latents.shape[1:])
+        planes.encode_stripe(symbols[:, top:bottom].astype(np.int32), tables.context)
+        for top, bottom in planes.stripe_rows(*symbols.shape[1:])
     ]
 
 
-def _fill(latents: npt.NDArray[np.int8], container: Container, tables: LatentTables) -> None:
+def _fill(symbols: Symbols, container: Container, tables: LatentTables) -> None:
     """Decodes everything into int8 (channels, h, w), piece by piece so that memory stays small."""
-    if container.header.profile == INDEPENDENT:
-        for channel in range(len(latents)):
-            latents[channel] = _decode_channel(container, tables, channel)
+    if l3ic_header.is_independent(container.header):
+        for channel in range(len(symbols)):
+            symbols[channel] = _decode_channel(container, tables, channel)
         return
-    for index, (top, bottom) in enumerate(planes.stripe_rows(*latents.shape[1:])):
+    for index, (top, bottom) in enumerate(planes.stripe_rows(*symbols.shape[1:])):
         payload = _payload(container, index)
-        latents[:, top:bottom] = planes.decode_stripe(payload, tables.context, bottom - top, latents.shape[2])
+        symbols[:, top:bottom] = planes.decode_stripe(payload, tables.context, bottom - top, symbols.shape[2])
 
 
 def _decode_context(container: Container, tables: LatentTables) -> Planes:
     header = container.header
-    latents = np.zeros((header.channels, header.latent_height, header.latent_width), np.int8)
-    _fill(latents, container, tables)
-    return latents.astype(np.int32)
+    symbols = np.zeros((header.channels, header.latent_height, header.latent_width), np.int8)
+    _fill(symbols, container, tables)
+    return symbols.astype(np.int32)
 
 
 def _decode_channel(container: Container, tables: LatentTables, channel: int) -> Planes:
@@ -212,11 +320,8 @@ def _check_header(header: Header) -> None:
     Raises:
         FormatError: a field contradicts the codec.
     """
-    if (header.stride_log2, header.align_log2, header.layers, header.depth) != (_STRIDE_LOG2, _STRIDE_LOG2, 1, 8):
-        raise FormatError("the header's geometry is not that of l3ic: get an undamaged copy of the file")
-    if header.profile not in (CONTEXT, INDEPENDENT):
-        raise FormatError(f"profile {header.profile} of l3ic is unknown: a newer nicodec may read the file")
-    if header.profile == INDEPENDENT:
+    l3ic_header.check(header)
+    if l3ic_header.is_independent(header):
         expected = header.channels
     else:
         expected = len(planes.stripe_rows(header.latent_height, header.latent_width))
@@ -230,18 +335,12 @@ def _check_channels(channels: tuple[int, ...], count: int) -> None:
         raise RequestError(f"channel {wrong[0]} does not exist; the file has channels 0 to {count - 1}")
 
 
-def _check_codebook(latents: npt.NDArray[np.int8], context: ContextModel, model: Model) -> None:
-    """The encoder's weights are not part of the model's hash: damaged ones must not make files that do not decode."""
-    if latents.min() < context.minimum or latents.max() > context.maximum:
-        raise ModelError(f"the encoder of {model.id} gives latents outside the codebook: reinstall the model")
-
-
 def _describe(segment: Segment, header: Header, stripes: list[tuple[int, int]]) -> SegmentInfo:
     content, table = f"channel {segment.index}", "context"
     symbols: tuple[int, int] | None = _CODEBOOK
     if header.alpha and segment.index == header.segments - 1:
         content, table, symbols = "alpha", "none", (0, 255)
-    elif header.profile == CONTEXT:
+    elif not l3ic_header.is_independent(header):
         top, bottom = stripes[segment.index]
         content = f"latent rows {top}-{bottom - 1}"
     else:

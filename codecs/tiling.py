@@ -4,9 +4,10 @@ Every tile is processed with a halo at least as wide as the network's receptive 
 away. Memory then depends on the tile, not on the picture.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,9 @@ import numpy.typing as npt
 from ..errors import ModelError
 from ..models.runtime import Network
 from .base import Progress
+
+Quantiser = Callable[[npt.NDArray[Any]], npt.NDArray[np.int8]]
+"""Latents in, integers of the codebook out."""
 
 WHOLE_POSITIONS = 192 * 192
 """Latent positions up to which a picture runs in one piece."""
@@ -46,11 +50,11 @@ class Span:
 
 def analyse(
     network: Network, pixels: npt.NDArray[np.uint8], channels: int, stride: int, halo: int, progress: Progress
-) -> npt.NDArray[np.int8]:
+) -> npt.NDArray[np.float32]:
     """Runs an analysis network.
 
     Args:
-        network: uint8 (1, h, w, 3) to int8 (1, channels, h/stride, w/stride).
+        network: uint8 (1, h, w, 3) to latents (1, channels, h/stride, w/stride).
         pixels: uint8 (h, w, 3), sides multiples of the stride.
         channels: latent channels.
         stride: pixels per latent position.
@@ -58,39 +62,87 @@ def analyse(
         progress: told after every tile.
 
     Returns:
+        float32 (channels, h/stride, w/stride).
+
+    Raises:
+        ModelError: the network gives another number of channels.
+    """
+    latents = np.empty((channels, pixels.shape[0] // stride, pixels.shape[1] // stride), np.float32)
+    for place, tile in _analysed_tiles(network, pixels, channels, stride, halo, progress):
+        latents[place] = tile
+    return latents
+
+
+def analyse_to_symbols(
+    network: Network,
+    pixels: npt.NDArray[np.uint8],
+    channels: int,
+    stride: int,
+    halo: int,
+    progress: Progress,
+    quantise: Quantiser,
+) -> npt.NDArray[np.int8]:
+    """Like `analyse`, but each tile is quantised at once, so that a large picture takes a quarter of the memory.
+
+    Args:
+        network: as for `analyse`.
+        pixels: as for `analyse`.
+        channels: as for `analyse`.
+        stride: as for `analyse`.
+        halo: as for `analyse`.
+        progress: as for `analyse`.
+        quantise: applied to every tile.
+
+    Returns:
         int8 (channels, h/stride, w/stride).
 
     Raises:
         ModelError: the network gives another number of channels.
     """
-    height, width = pixels.shape[0] // stride, pixels.shape[1] // stride
-    latents = np.empty((channels, height, width), np.int8)
-    tiles = list(_tiles(height, width, halo))
-    for done, (y, x) in enumerate(tiles, 1):
-        result = network(np.ascontiguousarray(pixels[y.outer(stride), x.outer(stride)])[None])
-        if result.shape[1] != channels:
-            raise ModelError(f"the encoder gives {result.shape[1]} channels, not {channels}: reinstall the model")
-        latents[:, y.core(), x.core()] = result[0][:, y.inner(), x.inner()]
-        progress(done, len(tiles))
-    return latents
+    symbols = np.empty((channels, pixels.shape[0] // stride, pixels.shape[1] // stride), np.int8)
+    for place, tile in _analysed_tiles(network, pixels, channels, stride, halo, progress):
+        symbols[place] = quantise(tile)
+    return symbols
 
 
 def synthesise(
-    network: Network, latents: npt.NDArray[np.int8], stride: int, halo: int, progress: Progress
+    network: Network, symbols: npt.NDArray[np.int8], step: float, stride: int, halo: int, progress: Progress
 ) -> npt.NDArray[np.uint8]:
-    """Runs a synthesis network; the mirror of `analyse`.
+    """Runs a synthesis network; the mirror of `analyse_to_symbols`.
+
+    Args:
+        network: float32 (1, channels, h, w) to uint8 (1, h * stride, w * stride, 3).
+        symbols: int8 (channels, h, w).
+        step: what the symbols are multiplied by.
+        stride: as for `analyse`.
+        halo: as for `analyse`.
+        progress: told after every tile.
 
     Returns:
         uint8 (h * stride, w * stride, 3).
     """
-    _, height, width = latents.shape
+    _, height, width = symbols.shape
     pixels = np.empty((height * stride, width * stride, 3), np.uint8)
     tiles = list(_tiles(height, width, halo))
     for done, (y, x) in enumerate(tiles, 1):
-        result = network(np.ascontiguousarray(latents[:, y.outer(), x.outer()])[None])
+        latents = np.multiply(symbols[None, :, y.outer(), x.outer()], step, dtype=np.float32, order="C")
+        result = network(latents)
         pixels[y.core(stride), x.core(stride)] = result[0][y.inner(stride), x.inner(stride)]
         progress(done, len(tiles))
     return pixels
+
+
+def _analysed_tiles(
+    network: Network, pixels: npt.NDArray[np.uint8], channels: int, stride: int, halo: int, progress: Progress
+) -> Iterator[tuple[tuple[slice, ...], npt.NDArray[Any]]]:
+    """Where each tile's latents belong, and what the network gives for them."""
+    tiles = list(_tiles(pixels.shape[0] // stride, pixels.shape[1] // stride, halo))
+    for done, (y, x) in enumerate(tiles, 1):
+        result = network(np.ascontiguousarray(pixels[y.outer(stride), x.outer(stride)])[None])
+        if result.shape[1] != channels:
+            raise ModelError(f"the encoder gives {result.shape[1]} channels, not {channels}: reinstall the model")
+        yield (slice(None), y.core(), x.core()), result[0][:, y.inner(), x.inner()]
+        progress(done, len(tiles))
 
 
 def _tiles(height: int, width: int, halo: int) -> Iterator[tuple[Span, Span]]:

@@ -3,16 +3,38 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
+from ..errors import NicodecError
 from ..models import zoo
-from . import rate_distortion, speed
+from . import curve_commands, rate_distortion, speed
 
 
-@click.group()
+class _Group(click.Group):
+    """Turns our errors into one line on stderr and their exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except NicodecError as error:
+            click.echo(f"error: {' '.join(str(error).split())}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=_Group)
 def main() -> None:
-    """Measures the installed models."""
+    """Measures the installed models, and compares them with other codecs."""
+
+
+for _command in (
+    curve_commands.curve_command,
+    curve_commands.standards_command,
+    curve_commands.bd_command,
+    curve_commands.plot_command,
+):
+    main.add_command(_command)
 
 
 @main.command()

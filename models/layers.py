@@ -62,3 +62,40 @@ class ChannelScale(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The input's shape."""
         return input_shape
+
+
+@keras.saving.register_keras_serializable("nicodec")
+class GDN(keras.layers.Layer):
+    """Generalised divisive normalisation with exponent 1: x / (beta + gamma |x|), or times it if inverse.
+
+    Balle, Laparra, Simoncelli, "Density Modeling of Images Using a Generalized Normalization Transformation", ICLR 2016;
+    the exponents of Johnston et al., "Computationally Efficient Neural Image Compression", 2019. Both parameters are
+    stored as square roots, so that they stay positive.
+
+    Args:
+        inverse: multiply instead of divide.
+    """
+
+    def __init__(self, inverse: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.inverse = inverse
+
+    def build(self, input_shape: Any) -> None:
+        """Creates gamma, 0.1 on the diagonal, and beta, all 1."""
+        channels = input_shape[-1]
+        diagonal = keras.initializers.Identity(gain=0.1**0.5)
+        self.gamma_root = self.add_weight(shape=(channels, channels), initializer=diagonal, name="gamma_root")
+        self.beta_root = self.add_weight(shape=(channels,), initializer="ones", name="beta_root")
+
+    def call(self, inputs: Any) -> Any:
+        """See the class."""
+        norm = ops.matmul(ops.abs(inputs), ops.square(self.gamma_root)) + ops.square(self.beta_root) + 1e-6
+        return inputs * norm if self.inverse else inputs / norm
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The input's shape."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments to build the layer again."""
+        return {**super().get_config(), "inverse": self.inverse}

@@ -1,11 +1,11 @@
-"""Writes Keras transforms as ONNX files that carry the whole way between 8-bit pixels and integer latents.
+"""Writes Keras transforms as ONNX files that carry the whole way between 8-bit pixels and latents.
 
 The files follow the contract in `nicodec.models.runtime`; batch, height and width are free. Inside, tensors are
 (n, channels, h, w) in float32, and weights are float16 initialisers (see `keras_weights`) that the runtime widens once,
 when it loads the file. The same weights always give the same bytes.
 
-    encoder   Transpose, Cast, Mul 1/255 | analysis layers  | Clip, Round, Cast to int8
-    decoder   Cast                       | synthesis layers | Clip, Mul 255, Round, Cast to uint8, Transpose
+    encoder   Transpose, Cast, Mul 1/255 | analysis layers
+    decoder                                synthesis layers | Clip, Mul 255, Round, Cast to uint8, Transpose
 """
 
 from collections.abc import Callable, Sequence
@@ -29,17 +29,15 @@ _TO_CHANNELS_FIRST = (0, 3, 1, 2)
 _TO_CHANNELS_LAST = (0, 2, 3, 1)
 
 
-def encoder_graph(analysis: Any, codebook: tuple[int, int], dead_zone: float = 0.0) -> bytes:
+def encoder_graph(analysis: Any) -> bytes:
     """Writes an analysis transform.
 
     Args:
         analysis: functional Keras model from pixels (n, h, w, 3) in [0, 1] to latents (n, h/s, w/s, channels).
-        codebook: smallest and largest quantised latent, within int8.
-        dead_zone: how far every rounding threshold is moved away from zero, in steps. Rounding slightly towards zero
-            saves more bits than it costs quality.
 
     Returns:
-        An ONNX file from uint8 "pixels" (n, h, w, 3) to int8 "latents" (n, channels, h/s, w/s).
+        An ONNX file from uint8 "pixels" (n, h, w, 3) to float32 "latents" (n, channels, h/s, w/s), which are neither
+        rounded nor clipped.
 
     Raises:
         RequestError: the model holds a layer, or a kind of it, that has no ONNX form here.
@@ -50,16 +48,11 @@ def encoder_graph(analysis: Any, codebook: tuple[int, int], dead_zone: float = 0
     x = graph.add("Cast", x, to=TensorProto.FLOAT)
     x = graph.add("Mul", x, graph.constant("pixel_scale", 1.0 / 255.0))
     x = _add_layers(graph, analysis, x)
-    x = graph.add("Clip", x, *(graph.constant(f"codebook_{k}", bound) for k, bound in enumerate(codebook)))
-    if dead_zone:
-        shift = graph.add("Mul", graph.add("Sign", x), graph.constant("dead_zone", dead_zone))
-        x = graph.add("Sub", x, shift)
-    x = graph.add("Round", x)
-    graph.add("Cast", x, output="latents", to=TensorProto.INT8)
+    graph.add("Identity", x, output="latents")
     return graph.serialise(
         analysis.name,
         _port("pixels", TensorProto.UINT8, "n", "h", "w", analysis.input_shape[-1]),
-        _port("latents", TensorProto.INT8, "n", analysis.output_shape[-1], "latent_h", "latent_w"),
+        _port("latents", TensorProto.FLOAT, "n", analysis.output_shape[-1], "latent_h", "latent_w"),
     )
 
 
@@ -71,15 +64,14 @@ def decoder_graph(synthesis: Any) -> bytes:
             [0, 1].
 
     Returns:
-        An ONNX file from int8 "latents" (n, channels, h, w) to uint8 "pixels" (n, s h, s w, 3).
+        An ONNX file from float32 "latents" (n, channels, h, w) to uint8 "pixels" (n, s h, s w, 3).
 
     Raises:
         RequestError: the model holds a layer, or a kind of it, that has no ONNX form here.
         ModelError: a weight is beyond the range of half precision.
     """
     graph = _Graph()
-    x = graph.add("Cast", "latents", to=TensorProto.FLOAT)
-    x = _add_layers(graph, synthesis, x)
+    x = _add_layers(graph, synthesis, "latents")
     x = graph.add("Clip", x, graph.constant("black", 0.0), graph.constant("white", 1.0))
     x = graph.add("Mul", x, graph.constant("pixel_scale", 255.0))
     x = graph.add("Round", x)
@@ -87,7 +79,7 @@ def decoder_graph(synthesis: Any) -> bytes:
     graph.add("Transpose", x, output="pixels", perm=_TO_CHANNELS_LAST)
     return graph.serialise(
         synthesis.name,
-        _port("latents", TensorProto.INT8, "n", synthesis.input_shape[-1], "h", "w"),
+        _port("latents", TensorProto.FLOAT, "n", synthesis.input_shape[-1], "h", "w"),
         _port("pixels", TensorProto.UINT8, "n", "pixel_h", "pixel_w", synthesis.output_shape[-1]),
     )
 

@@ -1,14 +1,17 @@
 """Runs the networks of a model: chooses the inference runtime, loads each network once, turns failures into errors.
 
-The contract of the arrays is the same for every backend, all steps that leave float32 are part of the network:
+The contract of the arrays is the same for every backend:
 
     encoder   uint8 pixels (1, h, w, 3), RGB, h and w multiples of the stride
-              -> int8 latents (1, channels, h/stride, w/stride), rounded half to even and clipped to the codebook
-    decoder   int8 latents (1, channels, h, w)
+              -> float32 latents (1, channels, h/stride, w/stride) in quantisation steps, neither rounded nor clipped
+    decoder   float32 latents (1, channels, h, w)
               -> uint8 pixels (1, stride h, stride w, 3), RGB
 
-Backends agree but for float32 rounding: a latent may differ at a tie, a pixel by one. What is entropy-coded is the
-integers after that, so every backend decodes every file to the same latents.
+Old models declare int8 latents: their encoder rounds and clips by itself, and their decoder takes integers alone. A
+backend converts what it is given to the type that the graph declares, and fails where that would change a value.
+
+Backends agree but for float32 rounding: a latent may differ by that and so, at a tie, be quantised to another integer; a
+pixel may differ by one. What is entropy-coded is the integers, so every backend decodes every file to the same latents.
 
 A backend's package is imported when its first network is loaded, never before.
 """
@@ -17,6 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
 from ..errors import BackendError, NicodecError, RequestError
@@ -83,6 +87,21 @@ def load_network(model: Model, part: Part, *, backend: str = BACKENDS[0], thread
         model.verify()
         _networks[key] = _Guarded(_load(model, part, backend, threads), backend, f"the {part} of {model.id}")
     return _networks[key]
+
+
+def converted(array: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """The array in the type that a graph's input declares; for backends.
+
+    Raises:
+        ValueError: a value has no equal in that type: fractions for a graph of integers.
+    """
+    if np.can_cast(array.dtype, dtype):
+        return array.astype(dtype, copy=False)
+    with np.errstate(invalid="ignore"):
+        result = array.astype(dtype)
+    if not np.array_equal(result, array):
+        raise ValueError(f"the graph takes {result.dtype} values, and some of the array's are none")
+    return result
 
 
 class _Guarded:

@@ -13,7 +13,8 @@ A file names its model by the codec's number, the model's number within the code
 SHA-256 over `decoder.onnx` followed by `entropy.npz`: exactly what decoding depends on. A better analysis transform is
 therefore no new revision.
 
-Listing reads cards only and loads no network.
+Listing reads cards only and loads no network. A card that cannot be used costs no other model: it is passed over, and is
+an error only when that very model is asked for.
 """
 
 import difflib
@@ -30,6 +31,7 @@ from ..errors import ModelError, ModelMismatchError, ModelMissingError
 
 ENVIRONMENT_VARIABLE = "NICODEC_MODELS"
 CARD_SCHEMA = 1
+CARD = "card.json"
 HASH_BYTES = 8
 HASHED_FILES = ("decoder.onnx", "entropy.npz")
 """The files that the content hash covers, in order."""
@@ -100,6 +102,29 @@ class Model:
         return expected is None or not path.is_file() or file_hash(path).hex() == expected
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenCard:
+    """A revision whose card cannot be used.
+
+    Attributes:
+        folder: where its files are.
+        reason: what is wrong with the card, and what to do, in one line.
+    """
+
+    folder: Path
+    reason: str
+
+    @property
+    def id(self) -> str:
+        """The name that users give, told by the folder."""
+        return self.folder.parent.name
+
+    @property
+    def revision(self) -> int:
+        """Number of the revision, told by the folder."""
+        return int(self.folder.name)
+
+
 def search_path() -> tuple[Path, ...]:
     """Folders that are searched for models, first to last."""
     named = os.environ.get(ENVIRONMENT_VARIABLE, "").split(os.pathsep)
@@ -107,7 +132,7 @@ def search_path() -> tuple[Path, ...]:
 
 
 def installed(folders: Iterable[Path] | None = None) -> tuple[Model, ...]:
-    """Lists every revision of every model.
+    """Lists every revision of every model whose card can be used; `broken` has the others.
 
     Args:
         folders: where to look instead of in `search_path()`. A folder that does not exist holds no models.
@@ -115,13 +140,26 @@ def installed(folders: Iterable[Path] | None = None) -> tuple[Model, ...]:
     Returns:
         Ordered by codec and model number, then id; of one id the newest revision first, of one revision the folder
         searched first.
+    """
+    return _models(_entries(folders))
+
+
+def broken(folders: Iterable[Path] | None = None) -> tuple[BrokenCard, ...]:
+    """Lists the revisions whose card cannot be read or is not what this version understands, in the order of search.
+
+    Args:
+        folders: where to look instead of in `search_path()`.
+    """
+    return tuple(entry for entry in _entries(folders) if isinstance(entry, BrokenCard))
+
+
+def open_folder(folder: Path) -> Model:
+    """The model in the folder of one revision, whether or not it is on the search path.
 
     Raises:
-        ModelError: a card cannot be read or is not what this version understands.
+        ModelError: its card cannot be read or is not what this version understands.
     """
-    chosen = search_path() if folders is None else folders
-    models = [_read_card(card) for folder in chosen for card in _cards(folder)]
-    return tuple(sorted(models, key=lambda model: (model.codec, model.number, model.id, -model.revision)))
+    return _read_card(folder.resolve() / CARD)
 
 
 def find(model_id: str) -> Model:
@@ -129,13 +167,16 @@ def find(model_id: str) -> Model:
 
     Raises:
         ModelMissingError: no model of that name is installed; the message lists those that are.
-        ModelError: a card cannot be read.
+        ModelError: the card of that revision cannot be used.
     """
-    models = installed()
-    for model in models:
-        if model.id == model_id:
-            return model
-    raise ModelMissingError(f"no model {model_id!r} is installed: {_alternatives(model_id, models)}")
+    entries = _entries()
+    revisions = [entry for entry in entries if entry.id == model_id]
+    if not revisions:
+        raise ModelMissingError(f"no model {model_id!r} is installed: {_alternatives(model_id, _models(entries))}")
+    newest = max(revisions, key=lambda entry: entry.revision)
+    if isinstance(newest, BrokenCard):
+        raise ModelError(newest.reason)
+    return newest
 
 
 def find_for_file(codec: int, number: int, digest: bytes) -> Model:
@@ -149,12 +190,16 @@ def find_for_file(codec: int, number: int, digest: bytes) -> Model:
     Raises:
         ModelMissingError: no revision of that model is installed.
         ModelMismatchError: the model is installed, but not the revision with that hash.
-        ModelError: a card cannot be read.
+        ModelError: the weights are there, but their card cannot be used.
     """
-    revisions = [model for model in installed() if (model.codec, model.number) == (codec, number)]
+    entries = _entries()
+    revisions = [model for model in _models(entries) if (model.codec, model.number) == (codec, number)]
     for model in revisions:
         if model.hash == digest:
             return model
+    for entry in entries:
+        if isinstance(entry, BrokenCard) and _holds(entry.folder, digest):
+            raise ModelError(entry.reason)
     if not revisions:
         raise ModelMissingError(
             f"the file needs model number {number} of codec number {codec} (hash {digest.hex()}), "
@@ -198,12 +243,39 @@ def _alternatives(model_id: str, models: Iterable[Model]) -> str:
     return (f"did you mean {close[0]}? " if close else "") + f"Installed are {', '.join(names)}"
 
 
+def _entries(folders: Iterable[Path] | None = None) -> list[Model | BrokenCard]:
+    """Every revision, in the order of search."""
+    chosen = search_path() if folders is None else folders
+    return [_read_entry(card) for folder in chosen for card in _cards(folder)]
+
+
+def _models(entries: Iterable[Model | BrokenCard]) -> tuple[Model, ...]:
+    """The usable ones of the revisions, in the order of `installed`."""
+    models = [entry for entry in entries if isinstance(entry, Model)]
+    return tuple(sorted(models, key=lambda model: (model.codec, model.number, model.id, -model.revision)))
+
+
 def _cards(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
         return
-    for card in sorted(folder.glob("*/*/card.json")):
+    for card in sorted(folder.glob(f"*/*/{CARD}")):
         if _REVISION.fullmatch(card.parent.name):
             yield card
+
+
+def _holds(folder: Path, digest: bytes) -> bool:
+    """Whether the weights in a folder, whose card does not tell, are those of the hash."""
+    try:
+        return model_hash(folder) == digest
+    except ModelMissingError:
+        return False
+
+
+def _read_entry(card: Path) -> Model | BrokenCard:
+    try:
+        return _read_card(card)
+    except ModelError as error:
+        return BrokenCard(card.parent, str(error))
 
 
 def _read_card(path: Path) -> Model:
@@ -225,6 +297,8 @@ def _parse_card(path: Path, card: Any) -> Model:
         raise ValueError(f"schema {card['schema']!r} is not {CARD_SCHEMA}")
     if card["id"] != path.parent.parent.name:
         raise ValueError(f"its id {card['id']!r} is not the name of its folder")
+    if not _REVISION.fullmatch(path.parent.name):
+        raise ValueError("its folder is not named by the number of a revision")
     digest = bytes.fromhex(card["hash"])
     if len(digest) != HASH_BYTES:
         raise ValueError(f"its hash has {len(digest)} bytes instead of {HASH_BYTES}")

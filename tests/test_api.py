@@ -248,6 +248,6 @@ def test_codec_without_planes(data: bytes, monkeypatch: pytest.MonkeyPatch) -> N
         id = "opaque"
         number = 250
 
-    monkeypatch.setattr(registry, "_codecs", lambda: {"opaque": Opaque()})
+    monkeypatch.setattr(registry, "_codecs", lambda: [Opaque()])
     with pytest.raises(RequestError, match="codec opaque has no latent channels"):
         nicodec.latents(data, 0)

@@ -73,6 +73,10 @@ def _cmyk_profile() -> bytes:
     return header.ljust(128, b"\0") + tags + table
 
 
+def _rounded(wide: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint32]:
+    return (wide.astype(np.uint32) + 128) // 257
+
+
 # --- arrays ----------------------------------------------------------------------------------------------------------
 
 
@@ -196,10 +200,21 @@ def test_sixteen_bit_png(samples: "Samples", channels: int) -> None:
     shape = (4, 5, channels) if channels else (4, 5)
     wide = np.random.default_rng(0).integers(0, 65536, shape).astype(np.uint16)
     picture = load(samples.png(wide, 16))
-    expected = wide >> 8 if channels else (wide.astype(np.uint32) + 128) // 257
-    np.testing.assert_array_equal(to_array(picture), expected)
+    np.testing.assert_array_equal(to_array(picture), _rounded(wide))
     assert picture.source_depth == 16
+    assert len(picture.notes) == 1
     assert picture.notes[0].startswith("16 bits per channel reduced to 8")
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_sixteen_bit_png_from_every_kind_of_source(samples: "Samples", tmp_path: Path, channels: int) -> None:
+    """It is read twice."""
+    wide = np.random.default_rng(1).integers(0, 65536, (300, 5, channels)).astype(np.uint16)
+    content = samples.png(wide, 16)
+    (tmp_path / "deep.png").write_bytes(content)
+    with open(tmp_path / "deep.png", "rb") as file:
+        for source in (content, tmp_path / "deep.png", io.BytesIO(content), file):
+            np.testing.assert_array_equal(to_array(load(source)), _rounded(wide))
 
 
 def test_sixteen_bit_colour_keys(samples: "Samples") -> None:
@@ -214,13 +229,39 @@ def test_sixteen_bit_colour_keys(samples: "Samples") -> None:
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 def test_sixteen_bit_tiff(byteorder: str) -> None:
     wide = np.random.default_rng(0).integers(0, 65536, (4, 5), dtype=np.uint16)
-    expected = (wide.astype(np.uint32) + 128) // 257
     picture = load(_tiff(wide, byteorder=byteorder))
-    np.testing.assert_array_equal(to_array(picture), expected)
+    np.testing.assert_array_equal(to_array(picture), _rounded(wide))
     assert picture.source_depth == 16
-    rgb = load(_tiff(np.dstack([wide] * 3), byteorder=byteorder, photometric="rgb"))
-    np.testing.assert_array_equal(to_array(rgb), np.dstack([wide >> 8] * 3))
-    assert rgb.source_depth == 16
+
+
+@pytest.mark.parametrize(
+    "compression", [{}, {"compression": "zlib"}, {"compression": "zlib", "predictor": True}], ids=str
+)
+@pytest.mark.parametrize("extra", [{}, {"extrasamples": ["unassalpha"]}, {"extrasamples": ["unspecified"]}], ids=str)
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_sixteen_bit_colour_tiff(
+    tmp_path: Path, byteorder: str, extra: dict[str, list[str]], compression: dict[str, Any]
+) -> None:
+    wide = np.random.default_rng(0).integers(0, 65536, (33, 5, 4 if extra else 3), dtype=np.uint16)
+    options: dict[str, Any] = {"byteorder": byteorder, "photometric": "rgb", **extra, **compression}
+    content = _tiff(wide, extratags=[(274, "H", 1, 6, True)], **options)
+    (tmp_path / "deep.tif").write_bytes(content)
+    expected = np.rot90(_rounded(wide[..., :3] if "unspecified" in str(extra) else wide), -1)
+    for source in (content, tmp_path / "deep.tif"):
+        picture = load(source)
+        np.testing.assert_array_equal(to_array(picture), expected)
+        assert (picture.source_depth, picture.notes) == (16, ("16 bits per channel reduced to 8",))
+
+
+def test_sixteen_bit_planes() -> None:
+    """Pillow reads them wrongly unless they are compressed, and then drops the lower bytes for good."""
+    wide = np.random.default_rng(0).integers(0, 65536, (3, 40, 5), dtype=np.uint16)
+    options: dict[str, Any] = {"photometric": "rgb", "planarconfig": "separate"}
+    upper = (np.moveaxis(wide, 0, -1) >> 8).astype(np.uint8)
+    np.testing.assert_array_equal(to_array(load(_tiff(wide, compression="zlib", **options))), upper)
+    with pytest.raises(PictureError, match="holds 16-bit colours in separate planes: save it"):
+        load(_tiff(wide, **options))
+    np.testing.assert_array_equal(to_array(load(_tiff((wide >> 8).astype(np.uint8), **options))), upper)
 
 
 def test_sixteen_bit_tiff_with_white_as_zero() -> None:

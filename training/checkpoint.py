@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 from ..errors import RequestError
 
+CHECKPOINT = "checkpoint.npz"
+"""Name of the file in a run folder."""
+
 Arrays = list[npt.NDArray[Any]]
 
 

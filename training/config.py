@@ -4,24 +4,18 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import RequestError
+from ..models.shallow import Architecture
 
 
-@dataclass(frozen=True)
-class TrainingConfig:
-    """Settings of one run; everything that changes the result is here.
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What every run needs.
 
     Attributes:
         model: the model id that `export` will write, for instance "l3ic-32c".
-        channels: latent channels.
-        klt_step: quantisation step of the KLT start in 8-bit units.
-        staggered: channels that share the mean of a block at the KLT start.
-        target_bpp: bits per pixel on the validation set, coded with independent channels, that the balance of rate and
-            distortion is steered to; None keeps it as it is. The context profile is about a fifth smaller.
-        mse_weight: weight of the mean squared error (0..255 scale) against one bit per pixel.
-        msssim_weight: weight of 1 - MS-SSIM against one bit per pixel.
         steps: optimisation steps.
         batch: crops per step.
         crop: side of a crop in pixels.
@@ -30,20 +24,15 @@ class TrainingConfig:
         ema: decay of the weight average per step.
         validate_every: steps between validations (and checkpoints).
         validation_pictures: how many pictures of the validation folder are used.
-        dead_zone: how far the shipped encoder moves its rounding thresholds away from zero, in steps. Not used while
-            training, when the networks would only learn to undo it.
         dtype_policy: Keras policy for the transforms: "mixed_bfloat16" where the processor has bfloat16 instructions
             (AVX512-BF16, AMX, GPUs), "float32" elsewhere: emulated bfloat16 is ten times slower.
         seed: of initialisers and data order.
     """
 
+    family: ClassVar[str]
+    """Which kind of codec; names the module in `training/` that builds and measures it."""
+
     model: str
-    channels: int
-    klt_step: float
-    staggered: int
-    target_bpp: float | None
-    mse_weight: float
-    msssim_weight: float
     steps: int
     batch: int = 4
     crop: int = 128
@@ -52,13 +41,82 @@ class TrainingConfig:
     ema: float = 0.995
     validate_every: int = 250
     validation_pictures: int = 8
-    dead_zone: float = 0.07
     dtype_policy: str = "float32"
     seed: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """All settings as plain JSON values."""
-        return asdict(self)
+        return {"family": self.family, **asdict(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class L3icConfig(RunConfig):
+    """A run of l3ic.
+
+    Attributes:
+        channels: latent channels.
+        klt_step: quantisation step of the KLT start in 8-bit units.
+        staggered: channels that share the mean of a block at the KLT start.
+        target_bpp: bits per pixel on the validation set, coded with independent channels, that the balance of rate and
+            distortion is steered to; None keeps it as it is. The context profile is about a fifth smaller.
+        mse_weight: weight of the mean squared error (0..255 scale) against one bit per pixel.
+        msssim_weight: weight of 1 - MS-SSIM against one bit per pixel.
+        dead_zone: how far the shipped encoder moves its rounding thresholds away from zero, in steps. Not used while
+            training, when the networks would only learn to undo it.
+    """
+
+    family: ClassVar[str] = "l3ic"
+
+    channels: int
+    klt_step: float
+    staggered: int
+    target_bpp: float | None
+    mse_weight: float
+    msssim_weight: float
+    dead_zone: float = 0.07
+
+
+@dataclass(frozen=True, kw_only=True)
+class HyperpriorConfig(RunConfig):
+    """A run of a hyperprior codec with a shallow (or, for comparison, deep) synthesis.
+
+    Attributes:
+        architecture: the transforms.
+        lambdas: weight of the mean squared error (0..255 scale) against one bit per pixel at each anchor of the quality
+            scale, ascending; a single one trains a fixed-rate model.
+        klt: start the transforms as a KLT.
+    """
+
+    family: ClassVar[str] = "hyperprior"
+
+    architecture: Architecture
+    lambdas: tuple[float, ...]
+    klt: bool = True
+
+
+Config = L3icConfig | HyperpriorConfig
+_FAMILIES: dict[str, type[L3icConfig] | type[HyperpriorConfig]] = {
+    kind.family: kind for kind in (L3icConfig, HyperpriorConfig)
+}
+
+
+def config_from_json(values: dict[str, Any]) -> Config:
+    """The configuration that `to_json` described; without a family it is one of l3ic.
+
+    Raises:
+        RequestError: a setting is unknown or missing.
+    """
+    rest = dict(values)
+    kind = _FAMILIES.get(rest.pop("family", L3icConfig.family))
+    try:
+        if kind is None:
+            raise TypeError(f"unknown family {values['family']!r}")
+        if "architecture" in rest:
+            rest["architecture"] = Architecture(**rest["architecture"])
+            rest["lambdas"] = tuple(rest["lambdas"])
+        return kind(**rest)
+    except TypeError as error:
+        raise RequestError(f"the run's configuration does not fit this version: {error}") from error
 
 
 def config_names() -> list[str]:
@@ -66,7 +124,7 @@ def config_names() -> list[str]:
     return sorted(module.name for module in iter_modules([str(Path(__file__).parent / "configs")]))
 
 
-def load_config(name: str) -> TrainingConfig:
+def load_config(name: str) -> Config:
     """The configuration of that name.
 
     Raises:
@@ -75,5 +133,5 @@ def load_config(name: str) -> TrainingConfig:
     key = name.replace("-", "_")
     if key not in config_names():
         raise RequestError(f"no training configuration {name!r}; choose one of {', '.join(config_names())}")
-    config: TrainingConfig = import_module(f".configs.{key}", __package__).CONFIG
+    config: Config = import_module(f".configs.{key}", __package__).CONFIG
     return config

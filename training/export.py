@@ -14,10 +14,12 @@ from ..bitstream.context import Planes
 from ..errors import RequestError
 from ..models import keras_weights, l3ic, onnx_graph, zoo
 from ..models.backends import onnx_runtime
+from ..models.quantiser import quantise
 from . import entropy
-from .config import TrainingConfig
+from .checkpoint import CHECKPOINT
+from .config import L3icConfig
 from .data import Pixels, find_pictures, read_rgb
-from .loop import CHECKPOINT, load_average
+from .run_folder import load_average
 
 KERAS_WEIGHTS = "codec.weights.h5"
 CARD = "card.json"
@@ -49,6 +51,8 @@ def export(run: Path, target: Path | None, *, pictures: Path, samples: int = 160
     if not (run / CHECKPOINT).exists():
         raise RequestError(f"{run} has no {CHECKPOINT}; give the --out folder of a training run")
     codec, config, state = load_average(run)
+    if not isinstance(config, L3icConfig):
+        raise RequestError(f"{run} is no run of l3ic: only those can be exported")
     codec.save_weights(str(run / KERAS_WEIGHTS))
     for transform in (codec.analysis, codec.synthesis):
         keras_weights.round_to_half(transform)
@@ -56,7 +60,7 @@ def export(run: Path, target: Path | None, *, pictures: Path, samples: int = 160
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    (partial / "encoder.onnx").write_bytes(onnx_graph.encoder_graph(codec.analysis, l3ic.CODEBOOK, config.dead_zone))
+    (partial / "encoder.onnx").write_bytes(onnx_graph.encoder_graph(codec.analysis))
     (partial / "decoder.onnx").write_bytes(onnx_graph.decoder_graph(codec.synthesis))
     latents = list(_latents(partial / "encoder.onnx", config, _spread(find_pictures(pictures), samples)))
     model = entropy.fit_context(latents, l3ic.CODEBOOK)
@@ -88,14 +92,14 @@ def _spread(paths: list[Path], count: int) -> list[Path]:
     return [paths[k * len(paths) // count] for k in range(min(count, len(paths)))] if len(paths) > count else paths
 
 
-def _latents(encoder: Path, config: TrainingConfig, paths: Iterable[Path]) -> Iterator[Planes]:
-    """Latents int32 (channels, h, w) of each picture, from the encoder as it ships."""
+def _latents(encoder: Path, config: L3icConfig, paths: Iterable[Path]) -> Iterator[Planes]:
+    """Quantised latents int32 (channels, h, w) of each picture, from the encoder as it ships."""
     entry = zoo.Model(
         id=config.model, codec=_CODEC_NUMBER, number=0, hash=b"", revision=1, folder=encoder.parent, card={}
     )
     network = onnx_runtime.load(entry, "encoder", None)
     for path in tqdm(list(paths), "latents", disable=None):
-        yield network(_picture(path)[None])[0].astype(np.int32)
+        yield quantise(network(_picture(path)[None])[0], 1.0, config.dead_zone, l3ic.CODEBOOK).astype(np.int32)
 
 
 def _picture(path: Path) -> Pixels:
@@ -104,7 +108,7 @@ def _picture(path: Path) -> Pixels:
     return np.ascontiguousarray(pixels[:height, :width])
 
 
-def _card(codec: Any, config: TrainingConfig, training: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _card(codec: Any, config: L3icConfig, training: dict[str, Any], folder: Path) -> dict[str, Any]:
     encode, decode = l3ic.macs_per_pixel(config.channels)
     return {
         "schema": zoo.CARD_SCHEMA,
@@ -118,6 +122,7 @@ def _card(codec: Any, config: TrainingConfig, training: dict[str, Any], folder: 
             "channels": config.channels,
             "codebook": list(l3ic.CODEBOOK),
             "dead_zone": config.dead_zone,
+            "latent_type": "float32",
         },
         "parameters": {"encoder": codec.analysis.count_params(), "decoder": codec.synthesis.count_params()},
         "kmac_per_pixel": {"encode": round(encode / 1000, 1), "decode": round(decode / 1000, 1)},

@@ -19,20 +19,26 @@ def mean_squared_error(a: Any, b: Any) -> Any:
     return ops.mean(ops.square(a - b)) * 255.0**2
 
 
-def one_colour_each(pixels: Any, turn: Any) -> Any:
-    """One colour channel of every image, another for each image in turn.
+def colours_in_turn(step: int, count: int) -> npt.NDArray[np.int32]:
+    """The colour channel that each of `count` images is compared in at a step, (count,); all three take turns.
 
     MS-SSIM pools the three channels. Taking one per crop sees all of them over three steps at a third of the cost; luma
     alone would leave chroma errors unseen that lower the metric in red and blue.
+    """
+    return ((np.arange(count) + step) % 3).astype(np.int32)
+
+
+def one_colour_each(pixels: Any, colours: Any) -> Any:
+    """One colour channel of every image.
 
     Args:
         pixels: (n, h, w, 3).
-        turn: int32 scalar; image k shows channel (k + turn) modulo 3.
+        colours: integers (n,), from `colours_in_turn`.
 
     Returns:
         (n, h, w, 1).
     """
-    chosen = ops.one_hot((ops.arange(ops.shape(pixels)[0]) + turn) % 3, 3, dtype="float32")
+    chosen = ops.one_hot(colours, 3, dtype="float32")
     return ops.sum(pixels * chosen[:, None, None, :], axis=-1, keepdims=True)
 
 
@@ -59,7 +65,7 @@ def ms_ssim(a: Any, b: Any) -> Any:
         term = ops.mean(luminance * contrast if last else contrast, axis=(1, 2, 3))
         result = result * ops.power(ops.maximum(term, 1e-4), weight)
         if not last:
-            a, b = (ops.average_pool(x, 2, data_format="channels_last") for x in (a, b))
+            a, b = (ops.average_pool(x, 2, 2, data_format="channels_last") for x in (a, b))
     return ops.mean(result)
 
 

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import RequestError
+from ..models.keras_ops import no_gradients, ops
 from .data import Pixels
 
 _WIDE_DEVIATION = 3.0
@@ -22,10 +24,19 @@ def start_from_wider(codec: Any, wide: Any, ratio: float, pictures: Pixels) -> N
         wide: a trained codec with at least as many channels.
         ratio: quantisation step of the wide codec over that of the new one.
         pictures: uint8 (n, h, w, 3) to measure the channels on, sides multiples of 8.
+
+    Raises:
+        RequestError: the wide codec has fewer channels.
     """
-    latents = np.asarray(wide.quantise(pictures.astype(np.float32) / 255.0))
+    channels = codec.analysis.output_shape[-1]
+    if wide.rate.channels < channels:
+        raise RequestError(
+            f"{channels} channels cannot start from {wide.rate.channels}: start from a model with as many or more"
+        )
+    with no_gradients():
+        latents = ops.convert_to_numpy(wide.quantise(pictures.astype(np.float32) / 255.0))
     deviations = latents.std(axis=(0, 1, 2))
-    kept = np.sort(_by_energy(wide, deviations)[: codec.analysis.output_shape[-1]])
+    kept = np.sort(_by_energy(wide, deviations)[:channels])
     factors = np.where(deviations[kept] < _WIDE_DEVIATION, ratio, 1.0)
     _copy_transform(codec.analysis, wide.analysis, kept)
     _copy_transform(codec.synthesis, wide.synthesis, kept)
@@ -62,6 +73,6 @@ def _rescale(layer: Any, factors: npt.NDArray[Any]) -> None:
 
 def _copy_rate(target: Any, source: Any, kept: npt.NDArray[np.intp]) -> None:
     both = np.concatenate([kept, kept + source.channels])
-    target.spatial.assign(np.asarray(source.spatial)[:, :, both])
-    target.earlier.assign(np.asarray(source.earlier)[:, kept][:, :, kept])
-    target.bias.assign(np.asarray(source.bias)[both])
+    target.spatial.assign(ops.convert_to_numpy(source.spatial)[:, :, both])
+    target.earlier.assign(ops.convert_to_numpy(source.earlier)[:, kept][:, :, kept])
+    target.bias.assign(ops.convert_to_numpy(source.bias)[both])

@@ -67,14 +67,15 @@ class ContextRate(keras.layers.Layer):
         earlier = self.earlier * ops.convert_to_tensor(self._earlier)
         mean = _GAIN * (mean + ops.matmul(latents, earlier[0]))
         spread = _GAIN * (spread + ops.matmul(magnitudes, earlier[1]))
-        return ops.sum(_logistic_bits(latents - mean, ops.softplus(spread) + _MIN_SCALE), axis=(1, 2, 3))
+        return ops.sum(logistic_bits(latents - mean, ops.softplus(spread) + _MIN_SCALE), axis=(1, 2, 3))
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         """(n,)."""
         return (input_shape[0],)
 
 
-def _logistic_bits(distance: Any, scale: Any) -> Any:
+def logistic_bits(distance: Any, scale: Any) -> Any:
+    """Bits of integers at a distance from the mean of a discretised logistic distribution of that scale."""
     upper = ops.sigmoid((0.5 - ops.abs(distance)) / scale)
     lower = ops.sigmoid((-0.5 - ops.abs(distance)) / scale)
     return -ops.log(ops.maximum(upper - lower, _MIN_PROBABILITY)) / float(np.log(2.0))

@@ -8,12 +8,12 @@ import numpy.typing as npt
 
 from ..models import klt_start, l3ic
 from ..models.keras_ops import ops
-from .config import TrainingConfig
+from .config import L3icConfig
 from .losses import mean_squared_error, ms_ssim, one_colour_each
 from .rate import ContextRate
 
 
-def build_codec(config: TrainingConfig) -> "TransformCodec":
+def build_codec(config: L3icConfig) -> "TransformCodec":
     """A codec with freshly initialised weights, built for its input shape."""
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
@@ -64,7 +64,7 @@ class TransformCodec(keras.Model):
 
         Args:
             pixels: (n, h, w, 3) in [0, 1].
-            dead_zone: how far every rounding threshold is moved away from zero, in steps; see `TrainingConfig`.
+            dead_zone: how far every rounding threshold is moved away from zero, in steps; see `L3icConfig`.
         """
         latents = ops.clip(ops.cast(self.analysis(pixels), "float32"), *l3ic.CODEBOOK)
         rounded = ops.round(latents - dead_zone * ops.sign(latents))
@@ -87,14 +87,22 @@ class TransformCodec(keras.Model):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        """Bits per pixel plus weighted distortion."""
-        del y, sample_weight, training
+        """Bits per pixel plus weighted distortion.
+
+        Args:
+            x: pixels 0..255, (n, h, w, 3).
+            y: the colour channel that each image's MS-SSIM is taken in, (n,), see `losses.colours_in_turn`. It comes with
+                the batch because a step that JAX has compiled sees the optimiser's counter as a constant.
+            y_pred: from `call`.
+            sample_weight: not used.
+            training: not used.
+        """
+        del sample_weight, training
         restored, bits = y_pred
         pixels = ops.cast(ops.convert_to_tensor(x), "float32") / 255.0
         bpp = ops.mean(bits) / float(pixels.shape[1] * pixels.shape[2])
         mse = mean_squared_error(pixels, restored)
-        turn = ops.cast(self.optimizer.iterations, "int32")
-        similarity = ms_ssim(one_colour_each(pixels, turn), one_colour_each(restored, turn))
+        similarity = ms_ssim(one_colour_each(pixels, y), one_colour_each(restored, y))
         for name, value in (("bpp", bpp), ("mse", mse), ("msssim", similarity)):
             self._trackers[name].update_state(value)
         return bpp + self.balance * (self._mse_weight * mse + self._msssim_weight * (1.0 - similarity))

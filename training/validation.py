@@ -7,6 +7,7 @@ import numpy as np
 
 from ..metrics.psnr import psnr
 from ..metrics.ssim import ms_ssim
+from ..models.keras_ops import no_gradients, ops
 from .data import Pixels
 
 
@@ -29,16 +30,18 @@ class Measurement:
 
 def measure(codec: Any, pictures: list[Pixels], dead_zone: float) -> Measurement:
     """Codes every picture with the quantiser of the shipped encoder and compares it with the original."""
-    rows = [_measure_one(codec, picture, dead_zone) for picture in pictures]
+    with no_gradients():
+        rows = [_measure_one(codec, picture, dead_zone) for picture in pictures]
     return Measurement(*(float(column) for column in np.mean(rows, axis=0)))
 
 
 def _measure_one(codec: Any, picture: Pixels, dead_zone: float) -> tuple[float, float, float, float]:
     latents = codec.quantise(picture[None].astype(np.float32) / 255.0, dead_zone)
     area = picture.shape[0] * picture.shape[1]
-    restored = np.clip(np.rint(np.asarray(codec.synthesis(latents))[0] * 255.0), 0, 255).astype(np.uint8)
-    estimate = float(np.asarray(codec.rate(latents))[0]) / area
-    coded = _coded_bits(np.asarray(latents)[0].astype(np.int32)) / area
+    pixels = ops.convert_to_numpy(codec.synthesis(latents))[0]
+    restored = np.clip(np.rint(pixels * 255.0), 0, 255).astype(np.uint8)
+    estimate = float(ops.convert_to_numpy(codec.rate(latents))[0]) / area
+    coded = _coded_bits(ops.convert_to_numpy(latents)[0].astype(np.int32)) / area
     return estimate, coded, psnr(picture, restored), ms_ssim(picture, restored)
 
 

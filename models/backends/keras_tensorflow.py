@@ -24,7 +24,7 @@ from keras import ops
 
 from .. import keras_weights, l3ic
 
-_FAMILIES = {"l3ic": (l3ic.analysis, l3ic.synthesis, l3ic.CODEBOOK)}
+_FAMILIES = {"l3ic": (l3ic.analysis, l3ic.synthesis)}
 
 
 def load(model: Model, part: Part, threads: int | None) -> Network:
@@ -51,10 +51,10 @@ def load(model: Model, part: Part, threads: int | None) -> Network:
         raise BackendError(
             f"backend tensorflow has no definition of architecture {architecture.get('family')!r}: use another backend"
         )
-    analysis, synthesis, codebook = _FAMILIES[architecture["family"]]
+    analysis, synthesis = _FAMILIES[architecture["family"]]
     network = _build(analysis if part == "encoder" else synthesis, architecture["channels"])
     keras_weights.load_from_onnx(model.path(f"{part}.onnx"), network)
-    return _encoder(network, codebook, architecture.get("dead_zone", 0.0)) if part == "encoder" else _decoder(network)
+    return _encoder(network) if part == "encoder" else _decoder(network)
 
 
 def _set_threads(threads: int) -> None:
@@ -75,12 +75,10 @@ def _build(definition: Any, channels: int) -> Any:
         keras.config.set_dtype_policy(policy)
 
 
-def _encoder(analysis: Any, codebook: tuple[int, int], dead_zone: float) -> Network:
+def _encoder(analysis: Any) -> Network:
     def run(array: npt.NDArray[Any], /) -> npt.NDArray[Any]:
         latents = analysis(ops.multiply(ops.cast(array, "float32"), 1.0 / 255.0), training=False)
-        latents = ops.clip(latents, *codebook)
-        symbols = ops.cast(ops.round(latents - dead_zone * ops.sign(latents)), "int8")
-        return np.asarray(ops.convert_to_numpy(ops.transpose(symbols, (0, 3, 1, 2))))
+        return np.asarray(ops.convert_to_numpy(ops.transpose(latents, (0, 3, 1, 2))))
 
     return run
 

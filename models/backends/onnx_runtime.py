@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from ..runtime import Network, Part
+from ..runtime import Network, Part, converted
 from ..zoo import Model
+
+_TYPES = {"tensor(float)": np.float32, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8}
 
 # Only fatal messages are printed: every error is raised as well, and the user should read it once.
 _SEVERITY = 4
@@ -31,9 +33,10 @@ def load(model: Model, part: Part, threads: int | None) -> Network:
     path = model.path(f"{part}.onnx")
     session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     (source,) = session.get_inputs()
+    dtype = _TYPES[source.type]
 
     def run(array: npt.NDArray[Any], /) -> npt.NDArray[Any]:
-        (output,) = session.run(None, {source.name: array})
+        (output,) = session.run(None, {source.name: converted(array, dtype)})
         return np.asarray(output)
 
     return run

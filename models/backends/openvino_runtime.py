@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ..runtime import Network, Part
+from ..runtime import Network, Part, converted
 from ..zoo import Model
 
 
@@ -31,8 +31,9 @@ def _load(model: Model, part: Part, threads: int | None, precision: str) -> Netw
     if threads is not None:
         configuration["INFERENCE_NUM_THREADS"] = threads
     compiled = ov.Core().compile_model(model.path(f"{part}.onnx"), "CPU", configuration)
+    dtype = compiled.input(0).element_type.to_dtype()
 
     def run(array: npt.NDArray[Any], /) -> npt.NDArray[Any]:
-        return np.asarray(compiled(np.ascontiguousarray(array))[0])
+        return np.asarray(compiled(np.ascontiguousarray(converted(array, dtype)))[0])
 
     return run

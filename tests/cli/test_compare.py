@@ -84,6 +84,31 @@ def test_transparency_is_said_to_be_left_out(run: Run) -> None:
     assert run("compare", "clear.png", "clear.png").stderr == "nicodec: transparency is not compared\n"
 
 
+@pytest.mark.parametrize(
+    ("b", "code", "kind", "words"),
+    [
+        ("text.png", 1, "PictureError", "text.png: not an image"),
+        ("absent.nic", 1, "PictureError", "no such file"),
+        ("cut.nic", 1, "TruncatedError", "cut.nic: "),
+        ("small.png", 2, "RequestError", "96x64 and 5x6"),
+    ],
+)
+@pytest.mark.parametrize("command", ["msssim", "compare"])
+def test_failures_in_json(run: Run, coded: Path, command: str, b: str, code: int, kind: str, words: str) -> None:
+    Image.new("RGB", (5, 6)).save("small.png")
+    Path("cut.nic").write_bytes(coded.read_bytes()[:-9])
+    result = run(command, "--json", "photo.png", b)
+    assert result.exit_code == code
+    (line,) = result.stderr.splitlines()
+    record = json.loads(result.stdout)
+    error = record.pop("error")
+    names = ("photo.png", b) if command == "msssim" else ({"file": "photo.png"}, {"file": b})
+    assert record == {"schema": 1, "command": command, "a": names[0], "b": names[1], "ok": False}
+    assert error["type"] == kind
+    assert words in error["message"]
+    assert line == f"nicodec: error: {error['message']}"
+
+
 @pytest.mark.parametrize("command", ["msssim", "compare"])
 def test_what_cannot_be_compared(run: Run, command: str) -> None:
     Image.new("RGB", (5, 6)).save("small.png")

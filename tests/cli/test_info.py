@@ -51,6 +51,7 @@ def test_json_has_these_keys(run: Run, coded: Path, model: Model) -> None:
         "model_number": 7,
         "model_hash": model.hash.hex(),
         "profile": 0,
+        "parameters": {},
         "channels": 3,
         "latent_width": 96,
         "latent_height": 64,

@@ -72,11 +72,28 @@ def test_show_of_an_unknown_model(run: Run) -> None:
     assert "did you mean fake-3c?" in result.stderr
 
 
-def test_damaged_card_is_one_line(run: Run, model: Model) -> None:
-    Path(model.folder, "card.json").write_text("{")
+def test_a_damaged_card_is_a_note_and_hides_no_other_model(run: Run, model: Model) -> None:
+    damaged = shutil.copytree(model.folder, model.folder.parents[1] / "fake-5c" / "2")
+    Path(damaged, "card.json").write_text("{")
     result = run("models")
-    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
-    assert "card.json" in result.stderr
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["model", "fake-3c"]
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("nicodec: fake-5c revision 2 is left out: ")
+    assert str(damaged / "card.json") in line
+    as_json = run("models", "--json")
+    assert json.loads(as_json.stdout)["model"] == "fake-3c"
+    assert as_json.stderr == result.stderr
+    assert run("models", "-qq").stderr == ""
+    assert run("encode", "photo.png").exit_code == 0
     version = run("--version")
     assert version.exit_code == 0
-    assert "card.json" in version.stdout
+    assert "fake-3c r1" in version.stdout
+
+
+def test_a_damaged_card_that_is_asked_for_is_an_error(run: Run, coded: Path, model: Model) -> None:
+    Path(model.folder, "card.json").write_text("{")
+    for arguments in (("models", "show", "fake-3c"), ("encode", "-f", "photo.png"), ("verify", "photo.nic")):
+        result = run(*arguments)
+        assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+        assert str(model.folder / "card.json") in result.stderr

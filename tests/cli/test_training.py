@@ -50,7 +50,7 @@ def test_train_passes_everything_on(run: Run, folder: Path, calls: list[tuple[An
     assert result.exit_code == 0
     ((config, data, out, rest),) = calls
     assert (config.model, data, out) == ("l3ic-16c", Path("data"), Path("run"))
-    assert rest == {"validation": Path("valid"), "start": Path("wide")}
+    assert rest == {"validation": Path("valid"), "start": "wide"}
     assert "nicodec export run --data data" in result.stderr
 
 

@@ -15,7 +15,8 @@ from nicodec.bitstream.container import Container, Segment, read, write
 from nicodec.bitstream.planes import OWN_TABLE
 from nicodec.codecs import l3ic, tiling
 from nicodec.codecs.base import DecodeRequest, EncodeSettings
-from nicodec.codecs.l3ic import CONTEXT, INDEPENDENT, L3ic
+from nicodec.codecs.l3ic import L3ic
+from nicodec.codecs.l3ic_header import CONTEXT, INDEPENDENT
 from nicodec.errors import FormatError, ModelError, ModelMismatchError, RequestError
 from nicodec.images import Picture, from_array, to_array
 from nicodec.metrics.psnr import psnr
@@ -235,8 +236,8 @@ def test_describes_a_file_that_was_cut_off(independent: Container) -> None:
 
 
 HEADER_CHANGES: list[dict[str, Any]] = [
+    {"profile": 4},
     {"profile": 7},
-    {"profile": 2},
     {"stride_log2": 4, "align_log2": 4},
     {"align_log2": 5},
     {"stride_log2": 2},
@@ -264,6 +265,13 @@ def test_refuses_headers_that_no_encoder_writes(
     for task in tasks:
         with pytest.raises(FormatError):
             task()
+
+
+def test_a_profile_that_does_not_exist_is_damage_and_no_matter_of_versions(context: Container, model: Model) -> None:
+    """FORMAT.md §11: a new profile would be a new codec number."""
+    damaged = replace(context, header=replace(context.header, profile=4))
+    with pytest.raises(FormatError, match="l3ic has no profile 4: get an undamaged copy of the file"):
+        CODEC.verify(damaged, model)
 
 
 def test_refuses_channels_that_are_not_the_models(context: Container, independent: Container, model: Model) -> None:
@@ -339,6 +347,17 @@ def test_refuses_damaged_tables_even_without_the_network(context: Container, cop
             task(context, copied)
 
 
+def test_refuses_tables_for_another_codebook(photo: Picture, copied: Model) -> None:
+    path = copied.folder / "entropy.npz"
+    with np.load(path) as arrays:
+        changed: dict[str, Any] = dict(arrays)
+    changed["codebook"] = np.array([-16, 15], np.int16)
+    changed["context_activity"] = np.zeros(17, np.int16)
+    np.savez(path, **changed)
+    with pytest.raises(ModelError, match="another codebook than that of l3ic; reinstall the model"):
+        CODEC.encode(photo, replace(copied, hash=zoo.model_hash(copied.folder)), EncodeSettings())
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive", None], ids=["empty", "cut", "text", "few"])
 def test_refuses_tables_that_are_none(context: Container, copied: Model, content: bytes | None) -> None:
     """The card vouches for them, so they have been like this when the model was made."""
@@ -351,15 +370,23 @@ def test_refuses_tables_that_are_none(context: Container, copied: Model, content
         CODEC.verify(context, replace(copied, hash=zoo.model_hash(copied.folder)))
 
 
-def test_refuses_an_encoder_that_leaves_the_codebook(
+def test_refuses_an_encoder_that_gives_no_numbers(
     photo: Picture, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The encoder's weights are not part of the model's hash."""
     channels = model.card["architecture"]["channels"]
 
-    def broken(*_: Any, **__: Any) -> Callable[[npt.NDArray[Any]], npt.NDArray[np.int8]]:
-        return lambda pixels: np.full((1, channels, pixels.shape[1] // 8, pixels.shape[2] // 8), 17, np.int8)
+    def broken(*_: Any, **__: Any) -> Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]:
+        return lambda pixels: np.full((1, channels, pixels.shape[1] // 8, pixels.shape[2] // 8), np.nan, np.float32)
 
     monkeypatch.setattr(l3ic, "load_network", broken)
     for settings in PROFILES:
-        with pytest.raises(ModelError, match="outside the codebook"):
+        with pytest.raises(ModelError, match="not finite: reinstall the model"):
             CODEC.encode(photo, model, settings)
+
+
+@pytest.mark.parametrize("dead_zone", [0.5, -0.1, float("nan"), "0.1", None])
+def test_refuses_a_dead_zone_that_is_none(photo: Picture, model: Model, dead_zone: object) -> None:
+    architecture = {**model.card["architecture"], "dead_zone": dead_zone}
+    with pytest.raises(ModelError, match=r"dead zone .*: reinstall the model"):
+        CODEC.encode(photo, replace(model, card={**model.card, "architecture": architecture}), EncodeSettings())

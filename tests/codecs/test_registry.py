@@ -22,9 +22,8 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> Plugins:
         points = [EntryPoint(name, value, registry.GROUP) for name, value in pairs]
         monkeypatch.setattr(registry, "entry_points", lambda group: points)
 
-    monkeypatch.setattr(registry, "_BROKEN", {})
     monkeypatch.setattr(registry, "_checkout_entry_points", lambda: [_BUILT_IN])
-    monkeypatch.setattr(registry, "_codecs", registry._codecs.__wrapped__)
+    monkeypatch.setattr(registry, "_entry_points", registry._entry_points.__wrapped__)
     return install
 
 
@@ -71,6 +70,32 @@ def test_a_broken_plugin_does_not_break_the_others(plugins: Plugins, value: str,
     assert list(broken) == ["broken"]
     assert broken["broken"].startswith(reason)
     assert "\n" not in broken["broken"]
+
+
+def test_loads_no_more_codecs_than_it_needs(plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    load = EntryPoint.load
+
+    def recorded(point: EntryPoint) -> object:
+        loaded.append(point.name)
+        return load(point)
+
+    monkeypatch.setattr(EntryPoint, "load", recorded)
+    registry._load.cache_clear()
+    plugins(("foreign", "nicodec_no_such_module:Codec"), ("another", "nicodec.codecs.tiling:Span"))
+    for _ in range(2):
+        assert registry.codec_by_number(1).id == "l3ic"
+    assert loaded == ["l3ic"]
+    with pytest.raises(ModelError, match="codec number 254"):
+        registry.codec_by_number(254)
+    assert loaded == ["l3ic", "another", "foreign"]
+    assert set(registry.broken_codecs()) == {"foreign", "another"}
+    assert len(loaded) == 3
+
+
+def test_built_in_codecs_come_first(plugins: Plugins) -> None:
+    plugins(("a", "foreign:Codec"), ("gdn", "nicodec.codecs.gdn:Gdn"), ("l3ic", "nicodec.codecs.l3ic:L3ic"))
+    assert [point.name for point in registry._entry_points()] == ["l3ic", "gdn", "a"]
 
 
 def test_entry_points_of_the_checkout_are_those_of_setup_cfg() -> None:

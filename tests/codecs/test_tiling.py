@@ -47,7 +47,12 @@ def blur(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     padded = np.pad(sums, ((1, 1), (1, 1), (0, 0)))
     height, width = sums.shape[:2]
     around = sum(padded[y : y + height, x : x + width] for y in range(3) for x in range(3))
-    return (np.asarray(around) % 100).astype(np.int8).transpose(2, 0, 1)[None]
+    return (np.asarray(around) % 100).astype(np.float32).transpose(2, 0, 1)[None] / 4
+
+
+def rounded(latents: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
+    symbols: npt.NDArray[np.int8] = np.rint(latents).astype(np.int8)
+    return symbols
 
 
 @pytest.fixture
@@ -61,7 +66,12 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_halo_as_wide_as_the_reach_is_enough(samples: "Samples", shape: tuple[int, int]) -> None:
     pixels = samples.noise(*shape, 3)
     whole = blur(pixels[None])[0]
-    np.testing.assert_array_equal(tiling.analyse(blur, pixels, 3, STRIDE, 1, no_progress), whole)
+    latents = tiling.analyse(blur, pixels, 3, STRIDE, 1, no_progress)
+    assert latents.dtype == np.float32
+    np.testing.assert_array_equal(latents, whole)
+    symbols = tiling.analyse_to_symbols(blur, pixels, 3, STRIDE, 1, no_progress, rounded)
+    assert symbols.dtype == np.int8
+    np.testing.assert_array_equal(symbols, np.rint(whole))
     assert (tiling.analyse(blur, pixels, 3, STRIDE, 0, no_progress) != whole).any()
 
 
@@ -73,8 +83,26 @@ def test_progress_counts_the_tiles(samples: "Samples") -> None:
 
 
 def test_refuses_an_encoder_of_another_model(samples: "Samples") -> None:
+    pixels = samples.noise(16, 16, 3)
     with pytest.raises(ModelError, match="3 channels, not 16"):
-        tiling.analyse(blur, samples.noise(16, 16, 3), 16, STRIDE, HALO, no_progress)
+        tiling.analyse(blur, pixels, 16, STRIDE, HALO, no_progress)
+    with pytest.raises(ModelError, match="3 channels, not 16"):
+        tiling.analyse_to_symbols(blur, pixels, 16, STRIDE, HALO, no_progress, rounded)
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("step", [1.0, 0.75])
+def test_synthesis_gets_symbols_times_the_step(step: float) -> None:
+    symbols = np.random.default_rng(0).integers(-15, 17, (3, 13, 12), dtype=np.int8)
+
+    def enlarge(latents: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        assert latents.dtype == np.float32
+        assert latents.flags.c_contiguous
+        return np.repeat(np.repeat((latents * 4 + 64).astype(np.uint8), 8, axis=2), 8, axis=3).transpose(0, 2, 3, 1)
+
+    pixels = tiling.synthesise(enlarge, symbols, step, STRIDE, HALO, no_progress)
+    expected = (symbols * step * 4 + 64).astype(np.uint8).transpose(1, 2, 0)
+    np.testing.assert_array_equal(pixels[::8, ::8], expected)
 
 
 def test_tiled_networks_give_the_result_of_one_piece(
@@ -85,10 +113,11 @@ def test_tiled_networks_give_the_result_of_one_piece(
     encoder, decoder = load_network(model, "encoder"), load_network(model, "decoder")
     channels = model.card["architecture"]["channels"]
     latents = tiling.analyse(encoder, photo, channels, STRIDE, HALO, no_progress)
-    pixels = tiling.synthesise(decoder, latents, STRIDE, HALO, no_progress)
+    symbols = rounded(latents)
+    pixels = tiling.synthesise(decoder, symbols, 1.0, STRIDE, HALO, no_progress)
     monkeypatch.setattr(tiling, "WHOLE_POSITIONS", 1)
     for tile in (13, 25):
         monkeypatch.setattr(tiling, "TILE", tile)
         tiled = tiling.analyse(encoder, photo, channels, STRIDE, HALO, no_progress)
         np.testing.assert_array_equal(tiled, latents)
-        np.testing.assert_array_equal(tiling.synthesise(decoder, latents, STRIDE, HALO, no_progress), pixels)
+        np.testing.assert_array_equal(tiling.synthesise(decoder, symbols, 1.0, STRIDE, HALO, no_progress), pixels)

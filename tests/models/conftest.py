@@ -87,12 +87,12 @@ def transforms(photo: npt.NDArray[np.uint8]) -> tuple[Any, Any]:
 @pytest.fixture(scope="session")
 def real_model(tmp_path_factory: pytest.TempPathFactory, transforms: tuple[Any, Any]) -> zoo.Model:
     """A zoo entry with the transforms in it."""
-    from nicodec.models import l3ic, onnx_graph
+    from nicodec.models import onnx_graph
 
     analysis, synthesis = transforms
     folder = tmp_path_factory.mktemp("zoo")
     files = {
-        "encoder.onnx": onnx_graph.encoder_graph(analysis, l3ic.CODEBOOK),
+        "encoder.onnx": onnx_graph.encoder_graph(analysis),
         "decoder.onnx": onnx_graph.decoder_graph(synthesis),
     }
     write_entry(folder, "l3ic-16c", files=files)

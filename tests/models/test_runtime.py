@@ -27,7 +27,7 @@ def empty_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def tiny(entry: Entry) -> zoo.Model:
-    """A decoder that takes the first three latents for bytes, without Keras."""
+    """A decoder of integers that takes three latents for bytes, without Keras."""
     onnx = pytest.importorskip("onnx")
     helper, types = onnx.helper, onnx.TensorProto
     nodes = [
@@ -69,12 +69,30 @@ def test_each_network_is_loaded_once(tiny: zoo.Model) -> None:
     assert runtime.load_network(tiny, "decoder") is not network
 
 
+def test_a_graph_of_integers_takes_floats_that_are_integers(tiny: zoo.Model) -> None:
+    network = runtime.load_network(tiny, "decoder")
+    latents = np.arange(3 * 2 * 5, dtype=np.float32).reshape(1, 3, 2, 5)
+    np.testing.assert_array_equal(network(latents), latents.transpose(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize("value", [0.5, 128.0, -129.0, np.nan, np.inf])
+def test_a_graph_of_integers_takes_nothing_else(tiny: zoo.Model, value: float) -> None:
+    network = runtime.load_network(tiny, "decoder")
+    with pytest.raises(BackendError, match=r"float32\[1, 3, 2, 2\]: the graph takes int8 values, .*try another"):
+        network(np.full((1, 3, 2, 2), value, np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.float32])
+def test_conversion_copies_only_if_it_must(dtype: Any) -> None:
+    array = np.arange(6).astype(dtype)
+    assert runtime.converted(array, dtype) is array
+    assert runtime.converted(array, np.float32).dtype == np.float32
+
+
 def test_wrong_array_is_one_error(tiny: zoo.Model) -> None:
     network = runtime.load_network(tiny, "decoder")
-    with pytest.raises(
-        BackendError, match=r"onnxruntime failed to run .* uint8\[1, 3, 2, 2\]: .*try another"
-    ) as caught:
-        network(np.zeros((1, 3, 2, 2), np.uint8))
+    with pytest.raises(BackendError, match=r"onnxruntime failed to run .* int8\[1, 4, 2, 2\]: .*try another") as caught:
+        network(np.zeros((1, 4, 2, 2), np.int8))
     assert "\n" not in str(caught.value)
 
 
@@ -155,19 +173,11 @@ def test_importing_the_runtime_imports_no_backend() -> None:
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (8, 64), (72, 8), (40, 56)])
 def test_any_multiple_of_the_stride(real_model: zoo.Model, photo: Pixels, height: int, width: int) -> None:
     latents = runtime.load_network(real_model, "encoder")(photo[:, :height, :width])
-    assert latents.dtype == np.int8
+    assert latents.dtype == np.float32
     assert latents.shape == (1, 16, height // 8, width // 8)
     pixels = runtime.load_network(real_model, "decoder")(latents)
     assert pixels.dtype == np.uint8
     assert pixels.shape == (1, height, width, 3)
-
-
-@pytest.mark.train
-def test_latents_stay_in_the_codebook(real_model: zoo.Model) -> None:
-    extremes = np.indices((64, 64)).sum(axis=0) % 2 * 255
-    pixels = np.broadcast_to(extremes[None, ..., None], (1, 64, 64, 3)).astype(np.uint8)
-    latents = runtime.load_network(real_model, "encoder")(pixels)
-    assert (latents.min(), latents.max()) == (-15, 16)
 
 
 @pytest.mark.train
@@ -219,16 +229,16 @@ def test_backends_agree(real_model: zoo.Model, photo: Pixels, backend: str, pack
     pytest.importorskip(package)
     latents = runtime.load_network(real_model, "encoder")(photo)
     others = runtime.load_network(real_model, "encoder", backend=backend)(photo)
-    pixels = runtime.load_network(real_model, "decoder")(latents)
-    decoded = runtime.load_network(real_model, "decoder", backend=backend)(latents)
+    pixels = runtime.load_network(real_model, "decoder")(np.rint(latents))
+    decoded = runtime.load_network(real_model, "decoder", backend=backend)(np.rint(latents))
     assert (others.dtype, others.shape, decoded.dtype, decoded.shape) == (
         latents.dtype,
         latents.shape,
         pixels.dtype,
         pixels.shape,
     )
-    same, off = (0.9, 8) if backend.endswith("bf16") else (0.999, 1)
-    assert np.mean(others == latents) > same
+    near, off = (0.5, 8) if backend.endswith("bf16") else (1e-3, 1)
+    assert np.abs(others - latents).max() < near
     assert np.abs(decoded.astype(int) - pixels).max() <= off
 
 

@@ -174,7 +174,7 @@ def test_damaged_card_is_named(entry: Entry, content: bytes) -> None:
     card = entry() / "card.json"
     card.write_bytes(content)
     with pytest.raises(ModelError) as caught:
-        zoo.installed()
+        zoo.find("l3ic-32c")
     assert type(caught.value) is ModelError
     assert str(card) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -199,7 +199,7 @@ def test_damaged_card_is_named(entry: Entry, content: bytes) -> None:
 def test_wrong_card_says_why(entry: Entry, name: str, value: Any, reason: str) -> None:
     folder = entry(**{name: value})
     with pytest.raises(ModelError) as caught:
-        zoo.installed()
+        zoo.find("l3ic-32c")
     assert str(folder) in str(caught.value)
     assert reason in str(caught.value)
 
@@ -211,7 +211,61 @@ def test_incomplete_card_names_the_entry(entry: Entry, name: str) -> None:
     del card[name]
     path.write_text(json.dumps(card))
     with pytest.raises(ModelError, match=f"'{name}' is missing"):
-        zoo.installed()
+        zoo.find("l3ic-32c")
+
+
+def test_broken_card_blocks_no_other_model(entry: Entry, shelf: Path) -> None:
+    whole, damaged = entry("l3ic-16c", model=1), entry("l3ic-32c", 3)
+    (damaged / "card.json").write_text("{")
+    assert listed(zoo.installed()) == [("l3ic-16c", 1)]
+    (card,) = zoo.broken()
+    assert (card.id, card.revision, card.folder) == ("l3ic-32c", 3, damaged)
+    assert str(damaged / "card.json") in card.reason
+    assert zoo.broken([shelf]) == (card,)
+    assert zoo.find("l3ic-16c").folder == whole
+    assert zoo.find_for_file(1, 1, zoo.model_hash(whole)).folder == whole
+    with pytest.raises(ModelMissingError, match=r"Installed are l3ic-16c$"):
+        zoo.find("l3ic-64c")
+
+
+def test_broken_card_is_named_where_its_weights_are_needed(entry: Entry) -> None:
+    damaged = entry("l3ic-32c", 3)
+    digest = zoo.model_hash(damaged)
+    (damaged / "card.json").write_text("{")
+    attempts: list[Callable[[], object]] = [lambda: zoo.find("l3ic-32c"), lambda: zoo.find_for_file(1, 2, digest)]
+    for attempt in attempts:
+        with pytest.raises(ModelError) as caught:
+            attempt()
+        assert type(caught.value) is ModelError
+        assert str(caught.value) == zoo.broken()[0].reason
+    with pytest.raises(ModelMissingError, match="number 2 of codec number 1"):
+        zoo.find_for_file(1, 2, bytes(8))
+    (damaged / "decoder.onnx").unlink()
+    with pytest.raises(ModelMissingError, match="number 2 of codec number 1"):
+        zoo.find_for_file(1, 2, digest)
+
+
+def test_only_a_broken_card_of_the_newest_revision_counts(entry: Entry) -> None:
+    """Else a name would silently mean other weights than it did."""
+    (entry("l3ic-32c", 1) / "card.json").write_text("{")
+    entry("l3ic-32c", 2)
+    assert zoo.find("l3ic-32c").revision == 2
+    (entry("l3ic-32c", 10) / "card.json").write_text("{")
+    with pytest.raises(ModelError, match=r"10.card\.json"):
+        zoo.find("l3ic-32c")
+
+
+def test_opens_a_folder_that_is_not_searched(entry: Entry, shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = entry("l3ic-32c", 3)
+    monkeypatch.delenv("NICODEC_MODELS")
+    monkeypatch.chdir(folder.parent)
+    model = zoo.open_folder(Path("3"))
+    assert (model.id, model.revision, model.folder) == ("l3ic-32c", 3, folder)
+    with pytest.raises(ModelError, match="cannot read"):
+        zoo.open_folder(shelf)
+    folder.rename(folder.with_name("latest"))
+    with pytest.raises(ModelError, match="not named by the number of a revision"):
+        zoo.open_folder(folder.with_name("latest"))
 
 
 def test_listing_imports_no_runtime() -> None:

@@ -104,7 +104,7 @@ def install(monkeypatch: "pytest.MonkeyPatch", folder: Path) -> zoo.Model:
     (entry / "card.json").write_text(json.dumps(card(zoo.model_hash(entry))))
     monkeypatch.setenv("NICODEC_MODELS", str(folder))
     monkeypatch.setattr(zoo, "_PACKAGED", folder / "absent")
-    monkeypatch.setattr(registry, "_codecs", lambda: {"fake": FakeCodec()})
+    monkeypatch.setattr(registry, "_codecs", lambda: [FakeCodec()])
     return zoo.find(MODEL)
 
 

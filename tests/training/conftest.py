@@ -1,17 +1,23 @@
-"""Pictures to train on, a tiny configuration and a finished run. Everything but the pictures needs the train extra."""
+"""Pictures to train on, a tiny configuration and a finished run. Everything but the pictures needs the train extra.
+
+The tests run on the Keras backend that KERAS_BACKEND names: TensorFlow unless told otherwise, JAX or PyTorch.
+"""
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
     from nicodec.tests.samples import Samples
-    from nicodec.training.config import TrainingConfig
+    from nicodec.training.config import L3icConfig
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -29,18 +35,18 @@ def pictures(samples: "Samples", tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="session")
-def config() -> "TrainingConfig":
+def config() -> "L3icConfig":
     """Twelve steps on small crops."""
-    from nicodec.training.config import load_config
+    from nicodec.training.config import L3icConfig, load_config
 
-    return replace(
-        load_config("l3ic-16c"), steps=12, batch=1, crop=32, warmup=2, validate_every=4, validation_pictures=1
-    )
+    full = load_config("l3ic-16c")
+    assert isinstance(full, L3icConfig)
+    return replace(full, steps=12, batch=1, crop=32, warmup=2, validate_every=4, validation_pictures=1)
 
 
 @pytest.fixture(scope="session")
-def shared_run(pictures: Path, config: "TrainingConfig", tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("tensorflow")
+def shared_run(pictures: Path, config: "L3icConfig", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("keras")
     from nicodec.training.loop import train
 
     run = tmp_path_factory.mktemp("runs") / "straight"
@@ -55,9 +61,9 @@ def finished_run(shared_run: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def codec(config: "TrainingConfig", pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def codec(config: "L3icConfig", pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A codec at the KLT start, not to be changed."""
-    pytest.importorskip("tensorflow")
+    pytest.importorskip("keras")
     from nicodec.training import data
     from nicodec.training.trainer import build_codec, start_from_klt
 
@@ -65,3 +71,35 @@ def codec(config: "TrainingConfig", pictures: Path, tmp_path_factory: pytest.Tem
     packed = data.pack_crops(pictures, tmp_path_factory.mktemp("packed") / "crops.npy", 64)
     start_from_klt(made, data.blocks_of(packed, 8, 2000), step=20.0, staggered=3)
     return made
+
+
+Differentiated = tuple[float, list[npt.NDArray[Any]]]
+
+
+@pytest.fixture(scope="session")
+def differentiate() -> Callable[..., Differentiated]:
+    """Calls a function of arrays; returns its scalar value and the gradient with respect to each array."""
+    keras: Any = pytest.importorskip("keras")
+    chosen: Callable[..., Differentiated] = globals()[f"_differentiate_{keras.backend.backend()}"]
+    return chosen
+
+
+def _differentiate_tensorflow(function: Callable[..., Any], *arrays: npt.NDArray[Any]) -> Differentiated:
+    tf: Any = pytest.importorskip("tensorflow")
+    variables = [tf.Variable(array) for array in arrays]
+    with tf.GradientTape() as tape:
+        value = function(*variables)
+    return float(value), [np.asarray(gradient) for gradient in tape.gradient(value, variables)]
+
+
+def _differentiate_jax(function: Callable[..., Any], *arrays: npt.NDArray[Any]) -> Differentiated:
+    jax: Any = pytest.importorskip("jax")
+    value, gradients = jax.value_and_grad(function, argnums=tuple(range(len(arrays))))(*arrays)
+    return float(value), [np.asarray(gradient) for gradient in gradients]
+
+
+def _differentiate_torch(function: Callable[..., Any], *arrays: npt.NDArray[Any]) -> Differentiated:
+    torch: Any = pytest.importorskip("torch")
+    tensors = [torch.tensor(array, requires_grad=True) for array in arrays]
+    value = function(*tensors)
+    return float(value.detach()), [gradient.numpy() for gradient in torch.autograd.grad(value, tensors)]

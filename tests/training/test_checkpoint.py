@@ -10,32 +10,33 @@ import pytest
 from nicodec.errors import RequestError
 
 if TYPE_CHECKING:
-    from nicodec.training.config import TrainingConfig
+    from nicodec.training.config import L3icConfig
 
 pytestmark = pytest.mark.train
 
 
 @pytest.fixture(autouse=True)
-def _needs_tensorflow() -> None:
-    pytest.importorskip("tensorflow")
+def _needs_keras() -> None:
+    pytest.importorskip("keras")
 
 
-def compiled(config: "TrainingConfig") -> Any:
-    from nicodec.training.loop import compiled_codec
+def compiled(config: "L3icConfig") -> Any:
+    from nicodec.training.run_folder import compiled_codec
 
     return compiled_codec(config)
 
 
 def state_of(codec: Any) -> list[Any]:
-    return [np.array(variable) for variable in (*codec.weights, *codec.optimizer.variables)]
+    keras: Any = pytest.importorskip("keras")
+    return [keras.ops.convert_to_numpy(variable) for variable in (*codec.weights, *codec.optimizer.variables)]
 
 
-def test_everything_is_restored(config: "TrainingConfig", tmp_path: Path) -> None:
+def test_everything_is_restored(config: "L3icConfig", tmp_path: Path) -> None:
     from nicodec.training import checkpoint
 
     first = compiled(config)
     rng = np.random.default_rng(1)
-    first.train_on_batch(rng.integers(0, 256, (1, 32, 32, 3), np.uint8))
+    first.train_on_batch(rng.integers(0, 256, (1, 32, 32, 3), np.uint8), np.array([1]))
     first.balance.assign(1.5)
     average = [rng.normal(size=variable.shape).astype(np.float32) for variable in first.trainable_variables]
     progress = checkpoint.RunState(7, 12.5, 20.25, average)
@@ -52,7 +53,7 @@ def test_everything_is_restored(config: "TrainingConfig", tmp_path: Path) -> Non
     assert int(second.optimizer.iterations) == 1
 
 
-def test_refuses_another_architecture(config: "TrainingConfig", finished_run: Path) -> None:
+def test_refuses_another_architecture(config: "L3icConfig", finished_run: Path) -> None:
     from nicodec.training import checkpoint
 
     with pytest.raises(RequestError, match="another configuration"):
@@ -60,7 +61,7 @@ def test_refuses_another_architecture(config: "TrainingConfig", finished_run: Pa
 
 
 @pytest.mark.parametrize("size", [0, 4, 100_000])
-def test_refuses_a_damaged_file(config: "TrainingConfig", finished_run: Path, size: int) -> None:
+def test_refuses_a_damaged_file(config: "L3icConfig", finished_run: Path, size: int) -> None:
     from nicodec.training import checkpoint
 
     path = finished_run / "checkpoint.npz"
@@ -70,7 +71,7 @@ def test_refuses_a_damaged_file(config: "TrainingConfig", finished_run: Path, si
 
 
 def test_an_interrupted_save_leaves_the_old_checkpoint(
-    config: "TrainingConfig", finished_run: Path, monkeypatch: pytest.MonkeyPatch
+    config: "L3icConfig", finished_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nicodec.training import checkpoint
 

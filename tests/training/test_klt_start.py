@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.train
 Floats = npt.NDArray[np.float64]
 
+keras: Any = pytest.importorskip("keras")
+
+from nicodec.models import klt_start, l3ic
+
+to_numpy = keras.ops.convert_to_numpy
+
 CHANNELS, STAGGERED, STEP = 10, 3, 24.0
 
 
@@ -20,15 +26,13 @@ class Start:
     """Two initialised networks and the statistics that they were made from."""
 
     def __init__(self, photo: npt.NDArray[np.uint8]) -> None:
-        from nicodec.models import klt_start, l3ic
-
         self.photo = photo
         self.mean, self.covariance = klt_start.block_statistics(blocks_of(photo))
         self.analysis, self.synthesis = l3ic.analysis(CHANNELS), l3ic.synthesis(CHANNELS)
         self.deviations = klt_start.initialise(
             self.analysis, self.synthesis, self.mean, self.covariance, step=STEP, staggered=STAGGERED
         )
-        self.latents: Floats = np.asarray(self.analysis(photo[None] / np.float32(255)))[0].astype(np.float64)
+        self.latents: Floats = to_numpy(self.analysis(photo[None] / np.float32(255)))[0].astype(np.float64)
 
 
 def blocks_of(photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -41,9 +45,6 @@ def blocks_of(photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 @pytest.fixture(scope="module")
 def exact(samples: "Samples") -> Iterator[Start]:
     """A start whose unused parts are switched off altogether instead of being close to zero."""
-    pytest.importorskip("tensorflow")
-    from nicodec.models import klt_start
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(klt_start, "_QUIET", 0.0)
         yield Start(samples.photo(160, 192))
@@ -51,7 +52,6 @@ def exact(samples: "Samples") -> Iterator[Start]:
 
 @pytest.fixture(scope="module")
 def real(samples: "Samples") -> Start:
-    pytest.importorskip("tensorflow")
     return Start(samples.photo(160, 192))
 
 
@@ -65,9 +65,6 @@ def coefficients(start: Start) -> tuple[Floats, Floats]:
 
 
 def test_statistics_are_those_of_the_blocks(samples: "Samples") -> None:
-    pytest.importorskip("tensorflow")
-    from nicodec.models import klt_start
-
     blocks = samples.noise(300, 8, 8, 3)
     mean, covariance = klt_start.block_statistics(blocks)
     scaled = blocks.reshape(300, 192) / 127.5 - 1.0
@@ -97,7 +94,7 @@ def test_synthesis_restores_the_projection(exact: Start) -> None:
     expected, axes = coefficients(exact)
     used = slice(STAGGERED - 1, None)
     blocks = (expected[:, used] @ axes[:, used].T + exact.mean).reshape(-1, 8, 8, 3)
-    restored = np.asarray(exact.synthesis(exact.latents[None].astype(np.float32)))[0]
+    restored = to_numpy(exact.synthesis(exact.latents[None].astype(np.float32)))[0]
     height, width = exact.photo.shape[:2]
     picture = blocks.reshape(height // 8, width // 8, 8, 8, 3).transpose(0, 2, 1, 3, 4).reshape(height, width, 3)
     np.testing.assert_allclose(restored, picture / 2 + 0.5, atol=2e-4)
@@ -126,6 +123,6 @@ def test_staggered_channels_resolve_the_mean_more_finely_than_one(exact: Start) 
 
 def test_the_real_start_is_close_to_the_exact_one(exact: Start, real: Start) -> None:
     assert np.abs(real.latents - exact.latents).mean() < 0.2
-    restored = np.asarray(real.synthesis(np.rint(real.latents)[None].astype(np.float32)))[0]
+    restored = to_numpy(real.synthesis(np.rint(real.latents)[None].astype(np.float32)))[0]
     error: Any = np.clip(restored, 0, 1) - real.photo / 255.0
     assert -10 * np.log10(np.mean(error**2)) > 20.0

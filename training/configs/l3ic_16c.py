@@ -1,8 +1,8 @@
 """l3ic with 16 latent channels."""
 
-from ..config import TrainingConfig
+from ..config import L3icConfig
 
-CONFIG = TrainingConfig(
+CONFIG = L3icConfig(
     model="l3ic-16c",
     channels=16,
     klt_step=45.0,

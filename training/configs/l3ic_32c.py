@@ -1,8 +1,8 @@
 """l3ic with 32 latent channels."""
 
-from ..config import TrainingConfig
+from ..config import L3icConfig
 
-CONFIG = TrainingConfig(
+CONFIG = L3icConfig(
     model="l3ic-32c",
     channels=32,
     klt_step=30.0,

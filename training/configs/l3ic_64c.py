@@ -1,8 +1,8 @@
 """l3ic with 64 latent channels."""
 
-from ..config import TrainingConfig
+from ..config import L3icConfig
 
-CONFIG = TrainingConfig(
+CONFIG = L3icConfig(
     model="l3ic-64c",
     channels=64,
     klt_step=18.0,

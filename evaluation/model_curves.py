@@ -1,0 +1,51 @@
+"""Points of nicodec's own models, through the Python interface that users call."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import __version__, api, images
+from ..models.zoo import Model
+from .curves import CurvePoint
+from .sweeps import Coded, Coding, measure
+
+
+def measure_model(
+    model: Model, paths: Sequence[Path], qualities: Sequence[float] = (), effort: int | None = None
+) -> list[CurvePoint]:
+    """Measures a model at every quality, or once as it is if no quality is given.
+
+    Args:
+        model: the model.
+        paths: image files, one or more.
+        qualities: values of the encoder setting `quality`, for models that have it.
+        effort: value of the encoder setting `effort`, for models that have it; None for its default.
+
+    Returns:
+        One point for each quality; its setting names the model, quality and effort.
+
+    Raises:
+        RequestError: the encoder does not take the setting.
+        PictureError: an image cannot be read.
+        ModelError: the model is damaged.
+    """
+    common = {} if effort is None else {"effort": effort}
+    sweep: list[dict[str, Any]] = [{"quality": quality, **common} for quality in qualities] or [common]
+    return measure(model.id, {_setting(model, settings): _coding(model, settings) for settings in sweep}, paths)
+
+
+def source(model: Model) -> str:
+    """Version and weights in one line."""
+    return f"nicodec {__version__}, {model.id} revision {model.revision} ({model.hash.hex()})"
+
+
+def _setting(model: Model, settings: dict[str, Any]) -> str:
+    return " ".join([model.id, *(f"{name} {value:g}" for name, value in settings.items())])
+
+
+def _coding(model: Model, settings: dict[str, Any]) -> Coding:
+    def code(picture: images.Picture) -> Coded:
+        data = api.encode(picture, model=model, **settings)
+        return Coded(len(data), api.decode(data).pixels)
+
+    return code

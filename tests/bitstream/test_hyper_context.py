@@ -1,0 +1,187 @@
+"""The entropy model under a hyperprior: what is coded comes back, whatever the prior says, and weights are checked."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nicodec.bitstream import hyper_context
+from nicodec.bitstream.ans import AnsDecoder, AnsEncoder
+from nicodec.bitstream.hyper_context import (
+    LARGEST,
+    MEAN_STEPS,
+    ONE,
+    HyperContext,
+    Prior,
+    Walk,
+    Weights,
+    own_shapes,
+    shared_shapes,
+)
+from nicodec.bitstream.tables import TableSet
+from nicodec.errors import FormatError
+
+BOUNDS = np.array([0, 1, 3, 8], np.int64)
+CLASSES = 5
+
+
+def random_weights(rng: np.random.Generator) -> Weights:
+    return Weights(
+        tuple(rng.integers(-300, 300, shape).astype(np.float64) for shape in shared_shapes(BOUNDS)),
+        tuple(rng.integers(-900, 900, shape).astype(np.float64) for shape in own_shapes(BOUNDS)),
+    )
+
+
+def random_model(seed: int) -> HyperContext:
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(1, 500, (CLASSES * MEAN_STEPS, 12))
+    return HyperContext(
+        bounds=BOUNDS,
+        activity=np.rint(ONE * np.sqrt(np.arange(9))).astype(np.int64),
+        mean=random_weights(rng),
+        spread=random_weights(rng),
+        thresholds=np.array([2, 5, 9, 40], np.int64),
+        tables=TableSet.from_counts(counts, -5),
+    )
+
+
+def random_prior(rng: np.random.Generator, shape: tuple[int, int, int]) -> Prior:
+    return Prior(rng.integers(-80, 80, shape).astype(np.int32), rng.integers(0, 60, shape).astype(np.int32))
+
+
+def round_trip(model: HyperContext, latents: npt.NDArray[np.int32], prior: Prior, quality: int) -> Any:
+    """Codes the groups in two streams, as a file does."""
+    streams: list[bytes] = []
+    walk = Walk(model, prior, quality)
+    for groups in (range(2), range(2, 3)):
+        encoder = AnsEncoder()
+        hyper_context.encode(walk, latents, groups, encoder)
+        streams.append(encoder.finish())
+    walk = Walk(model, prior, quality)
+    for groups, stream in zip((range(2), range(2, 3)), streams, strict=True):
+        decoder = AnsDecoder(stream)
+        hyper_context.decode(walk, groups, decoder)
+        decoder.finish()
+    return walk.latents
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.integers(0, 2**32 - 1), st.integers(1, 7), st.integers(1, 7), st.integers(0, 16), st.sampled_from([1, 6, 900])
+)
+def test_latents_come_back(seed: int, height: int, width: int, quality: int, size: int) -> None:
+    rng = np.random.default_rng(seed)
+    latents = np.rint(rng.laplace(0, size, (8, height, width))).astype(np.int32)
+    prior = random_prior(rng, latents.shape)
+    assert np.array_equal(round_trip(random_model(seed % 7), latents, prior, quality), latents)
+
+
+@pytest.mark.parametrize("value", [-LARGEST, 0, LARGEST - 1])
+def test_extreme_latents_come_back(value: int) -> None:
+    latents = np.full((8, 3, 4), value, np.int32)
+    prior = random_prior(np.random.default_rng(1), latents.shape)
+    assert np.array_equal(round_trip(random_model(1), latents, prior, 3), latents)
+
+
+def test_a_good_prior_saves_bits() -> None:
+    rng = np.random.default_rng(4)
+    latents = rng.integers(-400, 400, (8, 6, 6)).astype(np.int32)
+    zero = Weights(
+        tuple(np.zeros(shape) for shape in shared_shapes(BOUNDS)),
+        tuple(
+            np.stack([np.full(shape[1], 4096.0), *np.zeros((shape[0] - 1, shape[1]))]) for shape in own_shapes(BOUNDS)
+        ),
+    )
+    model = replace(random_model(2), mean=zero)
+
+    def size(mean: npt.NDArray[np.int32]) -> int:
+        encoder = AnsEncoder()
+        walk = Walk(model, Prior(mean, np.full_like(mean, 10)), 0)
+        hyper_context.encode(walk, latents, range(3), encoder)
+        return len(encoder.finish())
+
+    assert size(latents * ONE) < 0.5 * size(np.zeros_like(latents))
+
+
+def test_predicted_values_are_split_into_integer_and_fraction() -> None:
+    model = random_model(3)
+    mean = np.arange(-3 * ONE, 3 * ONE, dtype=np.int64)
+    bases, indexes = model.choose(mean, np.full_like(mean, 6))
+    fractions = indexes - 2 * MEAN_STEPS  # 6 lies in class 2
+    assert fractions.min() == 0
+    assert fractions.max() == MEAN_STEPS - 1
+    predicted = bases + (fractions - MEAN_STEPS // 2) / MEAN_STEPS
+    assert np.all((mean / ONE - predicted >= 0) & (mean / ONE - predicted < 1 / MEAN_STEPS))
+
+
+def test_arrays_restore_the_model() -> None:
+    model = random_model(5)
+    arrays = model.to_arrays()
+    assert arrays["context_mean_shared"].dtype == np.int16
+    again = HyperContext.from_arrays(arrays)
+    latents = np.random.default_rng(5).integers(-9, 9, (8, 4, 5)).astype(np.int32)
+    prior = random_prior(np.random.default_rng(6), latents.shape)
+    walks = [Walk(m, prior, 7) for m in (model, again)]
+    streams = []
+    for walk, m in zip(walks, (model, again), strict=True):
+        encoder = AnsEncoder()
+        hyper_context.encode(walk, latents, range(len(m.groups())), encoder)
+        streams.append(encoder.finish())
+    assert streams[0] == streams[1]
+
+
+@pytest.mark.parametrize("name", list(random_model(0).to_arrays()))
+def test_a_missing_array_is_refused(name: str) -> None:
+    arrays = random_model(0).to_arrays()
+    del arrays[name]
+    with pytest.raises(FormatError, match="reinstall"):
+        HyperContext.from_arrays(arrays)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("context_bounds", np.array([0, 3, 3, 8], np.uint16)),
+        ("context_bounds", np.array([1, 8], np.uint16)),
+        ("context_mean_shared", np.zeros(4, np.int16)),
+        ("context_mean_shared", np.zeros(10**6, np.float32)),
+        ("context_thresholds", np.array([4, 3, 2, 1], np.int32)),
+        ("context_thresholds", np.array([1, 2], np.int32)),
+        ("context_activity", np.array([0, 1 << 13], np.int16)),
+        ("context_activity", np.array([0], np.int16)),
+    ],
+)
+def test_contradictions_are_refused(name: str, value: npt.NDArray[Any]) -> None:
+    with pytest.raises(FormatError, match="reinstall"):
+        HyperContext.from_arrays({**random_model(0).to_arrays(), name: value})
+
+
+def test_weights_beyond_exact_arithmetic_are_refused() -> None:
+    model = random_model(0)
+    shared = tuple(np.full_like(w, 2.0**40) for w in model.mean.shared)
+    with pytest.raises(FormatError, match="weight range"):
+        replace(model, mean=Weights(shared, model.mean.own))
+
+
+def test_damaged_data_is_an_error_or_decodes_within_range() -> None:
+    model = random_model(8)
+    rng = np.random.default_rng(8)
+    latents = rng.integers(-30, 30, (8, 5, 5)).astype(np.int32)
+    prior = random_prior(rng, latents.shape)
+    encoder = AnsEncoder()
+    hyper_context.encode(Walk(model, prior, 2), latents, range(3), encoder)
+    data = bytearray(encoder.finish())
+    for k in range(len(data)):
+        damaged = bytes(data[:k]) + bytes([data[k] ^ 0x55]) + bytes(data[k + 1 :])
+        walk = Walk(model, prior, 2)
+        try:
+            decoder = AnsDecoder(damaged)
+            hyper_context.decode(walk, range(3), decoder)
+        except FormatError:
+            continue
+        assert walk.latents.min() >= -LARGEST
+        assert walk.latents.max() < LARGEST
