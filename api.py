@@ -5,6 +5,7 @@
     >>> nicodec.info(data).bpp  # doctest: +SKIP
     0.81
     >>> array = nicodec.to_array(nicodec.decode(data))  # doctest: +SKIP
+    >>> small = nicodec.encode("photo.jpg", model="l3ic", target_size=50_000)  # doctest: +SKIP
 
 The command line is built on these functions. Networks stay loaded for the life of the process, so a second picture
 costs less than the first. Numpy and the inference runtime are imported when they are first needed.
@@ -12,13 +13,13 @@ costs less than the first. Numpy and the inference runtime are imported when the
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypedDict, Unpack, runtime_checkable
 
 from .bitstream import container as nic
 from .bitstream.limits import DEFAULT_LIMITS
 from .errors import LimitError, RequestError
-from .inspection import FileInfo, info
+from .inspection import FileInfo, info, losses
 from .models import zoo
 from .sources import Source, naming, opened, path_of
 
@@ -31,10 +32,22 @@ if TYPE_CHECKING:
 
     from .bitstream.container import Container, Header, Limits
     from .codecs.base import Codec, Progress
+    from .codecs.target import Target
     from .images import Picture
-    from .models.zoo import Model
+    from .models.zoo import Family, Model
 
-__all__ = ["DEFAULT_MODEL", "EncodeOptions", "FileInfo", "decode", "encode", "info", "latents", "verify"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "EncodeOptions",
+    "Encoded",
+    "FileInfo",
+    "decode",
+    "encode",
+    "encode_with_details",
+    "info",
+    "latents",
+    "verify",
+]
 
 DEFAULT_MODEL = "l3ic-32c"
 
@@ -43,6 +56,9 @@ class EncodeOptions(TypedDict, total=False):
     """The settings that `encode` takes by keyword: the fields of `codecs.base.EncodeSettings`."""
 
     independent_channels: bool
+    quality: float | None
+    effort: int
+    fast_decode: bool
     backend: str
     threads: int | None
 
@@ -54,10 +70,33 @@ class _PlaneCodec(Protocol):
     def decode_planes(self, container: Container, model: Model, channels: tuple[int, ...]) -> npt.NDArray[np.int32]: ...
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """A .nic file and how it came about.
+
+    Attributes:
+        data: the whole file.
+        model: that it is coded with.
+        quality: at which it is coded, given or found; the same quality gives the same file again. None if the codec chose.
+        reached: what the file has or reaches of what a target asks for, in the target's unit; None without a target.
+        trials: encodes that the search for the target took; None without a target.
+    """
+
+    data: bytes
+    model: Model
+    quality: float | None
+    reached: float | None
+    trials: int | None
+
+
 def encode(
     source: Picture | npt.NDArray[Any] | str | os.PathLike[str] | bytes | BinaryIO,
     *,
-    model: str | Model = DEFAULT_MODEL,
+    model: str | Model | Family = DEFAULT_MODEL,
+    target_bpp: float | None = None,
+    target_size: float | None = None,
+    target_psnr: float | None = None,
+    target_msssim: float | None = None,
     strip: Collection[str] = (),
     max_pixels: int | None = None,
     progress: Progress | None = None,
@@ -65,14 +104,22 @@ def encode(
 ) -> bytes:
     """Encodes a picture of any size.
 
+    A target, of which there can be one, and which excludes the setting `quality`, is met by a search over qualities (see
+    `codecs.rate_control`) with a model of variable rate.
+
     Args:
         source: picture; array as for `images.from_array` (uint8, uint16 or bool, (H, W) or (H, W, 1..4)); or an image
             file as path, bytes or binary file.
-        model: id of an installed model, or the model itself.
+        model: id of an installed model, or the model itself. The name of a family such as "l3ic" lets the quality or the
+            target choose among its models.
+        target_bpp: most bits of the whole file per pixel.
+        target_size: most bytes of the whole file.
+        target_psnr: least PSNR of the decoded picture in decibel.
+        target_msssim: least MS-SSIM of the decoded picture, up to 1.
         strip: metadata to leave out: any of "icc", "exif", "xmp".
         max_pixels: limit for width x height of an image file, None for `images.MAX_PIXELS`. Over 2^28 it also allows
             a larger .nic file, which readers refuse unless their limit is raised too.
-        progress: called with the numbers of finished parts and of all parts.
+        progress: called with the numbers of finished parts and of all parts; a search begins to count anew.
         settings: how to encode; see `codecs.base.EncodeSettings`.
 
     Returns:
@@ -80,26 +127,64 @@ def encode(
 
     Raises:
         PictureError: the image cannot be read.
-        RequestError: array, setting or `strip` is not valid.
+        RequestError: array, setting, target or `strip` is not valid, or the target cannot be reached.
         LimitError: the picture is larger than the format allows.
         ModelError: the model is missing or damaged.
         BackendError: the inference runtime is missing or failed.
     """
+    from .codecs.target import Target
+
+    target = Target.chosen(bpp=target_bpp, size=target_size, psnr=target_psnr, msssim=target_msssim)
+    return encode_with_details(
+        source, model=model, target=target, strip=strip, max_pixels=max_pixels, progress=progress, **settings
+    ).data
+
+
+def encode_with_details(
+    source: Picture | npt.NDArray[Any] | str | os.PathLike[str] | bytes | BinaryIO,
+    *,
+    model: str | Model | Family = DEFAULT_MODEL,
+    target: Target | None = None,
+    strip: Collection[str] = (),
+    max_pixels: int | None = None,
+    progress: Progress | None = None,
+    **settings: Unpack[EncodeOptions],
+) -> Encoded:
+    """Encodes as `encode` does, and says with which model, at which quality and to which effect.
+
+    Args:
+        source: as for `encode`.
+        model: as for `encode`.
+        target: what to meet instead of a quality.
+        strip: as for `encode`.
+        max_pixels: as for `encode`.
+        progress: as for `encode`.
+        settings: as for `encode`.
+
+    Raises:
+        NicodecError: the errors are those of `encode`.
+    """
+    from .codecs import encoding
     from .codecs.base import EncodeSettings, no_progress
 
     options = EncodeSettings.from_json(dict(settings))
-    chosen = zoo.find(model) if isinstance(model, str) else model
+    chosen = zoo.find_model_or_family(model) if isinstance(model, str) else model
     picture = _without(_as_picture(source, max_pixels), strip)
+
+    def write(encoded: Container) -> bytes:
+        return nic.write(encoded, limits=DEFAULT_LIMITS if max_pixels is None else _limits_around(encoded.header))
+
     with naming(path_of(source)):
         _require_codable(picture, max_pixels)
-        encoded = _codec(chosen.codec).encode(picture, chosen, options, progress or no_progress)
-        return nic.write(encoded, limits=DEFAULT_LIMITS if max_pixels is None else _limits_around(encoded.header))
+        outcome = encoding.encode(picture, chosen, options, target, progress or no_progress, write)
+        return Encoded(write(outcome.container), outcome.model, outcome.quality, outcome.reached, outcome.trials)
 
 
 def decode(
     source: Source,
     *,
     channels: Iterable[int] | None = None,
+    allow_partial: bool = False,
     backend: str = "onnxruntime",
     threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
@@ -110,6 +195,8 @@ def decode(
     Args:
         source: .nic file as path, bytes or binary file.
         channels: latent channels to use, the others count as zero; needs a file with independent channels. None for all.
+        allow_partial: make do with what arrived of a file that is cut off or damaged, if its codec can; the picture's
+            `notes` then say what is missing.
         backend: inference runtime, one of `models.runtime.BACKENDS`.
         threads: threads of the network, None for all processors.
         limits: the sizes to accept.
@@ -117,18 +204,20 @@ def decode(
 
     Raises:
         PictureError: the path cannot be read.
-        FormatError: the data is not a whole, undamaged .nic file (see the subclasses).
+        FormatError: the data is not a whole, undamaged .nic file (see the subclasses), or too little of it arrived.
         RequestError: the channels do not fit the file.
         ModelError: the model that the file was encoded with is not installed.
         BackendError: the inference runtime is missing or failed.
     """
     from .codecs.base import DecodeRequest, no_progress
 
-    request = DecodeRequest(None if channels is None else frozenset(channels), backend, threads)
+    chosen = None if channels is None else frozenset(channels)
+    request = DecodeRequest(chosen, allow_partial=allow_partial, backend=backend, threads=threads)
     with opened(source) as stream:
-        coded = nic.read(stream, limits=limits)
+        coded = nic.read(stream, limits=limits, allow_partial=allow_partial)
         codec, model = _codec_and_model(coded)
-        return codec.decode(coded, model, request, progress or no_progress)
+        picture = codec.decode(coded, model, request, progress or no_progress)
+        return _with_losses(picture, coded)
 
 
 def latents(source: Source, channel: int, *, limits: Limits = DEFAULT_LIMITS) -> npt.NDArray[np.int8]:
@@ -186,6 +275,14 @@ def verify(
         coded = nic.read(stream, limits=limits)
         codec, model = _codec_and_model(coded)
         codec.verify(coded, model)
+
+
+def _with_losses(picture: Picture, coded: Container) -> Picture:
+    """The picture, with notes about what was missing when it was decoded."""
+    lost = losses(coded)
+    if coded.header.alpha and picture.alpha is None:
+        lost = (*lost, "transparency is lost")
+    return replace(picture, notes=(*picture.notes, *lost)) if lost else picture
 
 
 def _codec(number: int) -> Codec:

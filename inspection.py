@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from .bitstream.container import Chunk, ChunkType, ColourSpace, Container, Header, Limits, read
 from .bitstream.limits import DEFAULT_LIMITS
 from .bitstream.signature import MAGIC
-from .codecs import l3ic_header
+from .codecs import l3ic_header, shallow_header
 from .errors import ModelError
 from .models import zoo
 from .sources import Source, opened
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .codecs.base import SegmentInfo
 
 _BLOCK = 1 << 20
+_PARAMETERS = {module.NUMBER: module.parameters for module in (l3ic_header, shallow_header)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class FileInfo:
         header: everything the header says.
         model: id of the installed model that decodes the file, None if it is not installed.
         parameters: what the header says in fields of the codec's own, by name, for instance "latent_step" in steps of
-            the model; empty for codecs that are not built in.
+            the model or "quality"; empty for codecs that are not built in.
         metadata: size in bytes of each ancillary chunk by name: "icc", "exif", "xmp", others as "0x" and their type.
         arrived: segments that are there whole and undamaged; `header.segments` are expected.
         complete: whether all of the file arrived undamaged.
@@ -117,6 +118,37 @@ def info(source: Source, *, segments: bool = False, limits: Limits = DEFAULT_LIM
         )
 
 
+def losses(container: Container) -> tuple[str, ...]:
+    """What a file that was read in part lacks, as remarks for people; none if it is complete."""
+    whole = {segment.index for segment in container.segments if segment.complete}
+    wanted = container.header.segments
+    remarks: list[str] = []
+    if len(whole) < wanted:
+        remarks.append(f"{len(whole)} of {wanted} segments arrived whole: the picture is made of those")
+    damaged = set(container.damaged)
+    for state, indices in (("damaged", damaged), ("missing", set(range(wanted)) - whole - damaged)):
+        if indices:
+            remarks.append(f"segments that are {state}: {_ranges(sorted(indices))}")
+    if not (container.intact or remarks):
+        remarks.append("metadata is damaged or missing: the picture is whole")
+    return tuple(remarks)
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Ascending numbers with runs drawn together.
+
+    >>> _ranges([0, 3, 4, 5, 8])
+    '0, 3-5, 8'
+    """
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return ", ".join("-".join(map(str, run)) for run in runs)
+
+
 class _CountedStream:
     """Counts what is read from a stream that may be a pipe, and keeps its first bytes."""
 
@@ -142,7 +174,8 @@ def _model_id(header: Header) -> str | None:
 
 
 def _parameters(header: Header) -> dict[str, float]:
-    return l3ic_header.parameters(header) if header.codec == l3ic_header.NUMBER else {}
+    read_parameters = _PARAMETERS.get(header.codec)
+    return {} if read_parameters is None else read_parameters(header)
 
 
 def _chunk_label(chunk: Chunk) -> str:

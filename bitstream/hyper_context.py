@@ -14,7 +14,7 @@ Everything is integer; float64 only carries integers far below 2^53 through matr
 weights that could leave that range. FORMAT.md §7, is normative.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -46,6 +46,9 @@ OWN_FEATURES = (2, 4)
 
 LARGEST = 1 << 14
 """Latents lie within -LARGEST..LARGEST - 1."""
+
+NEAR = 2
+OFFSET_UNIT = 64
 
 _QUALITY_FEATURES = 3
 _SUM_FEATURES = 2
@@ -93,6 +96,8 @@ class HyperContext:
         spread: weights of the spread.
         thresholds: (classes - 1,) ascending limits between spread classes, in 1/16.
         tables: classes * MEAN_STEPS tables of value minus predicted integer, the last entry the escape.
+        offsets: (tables, 2 * NEAR + 1) where within its quantisation cell a latent lies on average, in 1/64 of a step, by
+            its table and its distance from the predicted integer, clipped to -NEAR..NEAR.
     """
 
     bounds: npt.NDArray[np.int64]
@@ -101,6 +106,7 @@ class HyperContext:
     spread: Weights
     thresholds: npt.NDArray[np.int64]
     tables: TableSet
+    offsets: npt.NDArray[np.int64]
 
     def __post_init__(self) -> None:
         """Checks every shape and range, so that coding cannot fail or lose exactness later.
@@ -114,6 +120,8 @@ class HyperContext:
         _require(bool(((self.activity >= 0) & (self.activity < _ACTIVITY_LIMIT)).all()), "activity")
         _require(self.thresholds.ndim == 1 and bool((np.diff(self.thresholds) >= 0).all()), "thresholds")
         _require(len(self.tables) == MEAN_STEPS * (len(self.thresholds) + 1), "table count")
+        _require(self.offsets.shape == (len(self.tables), 2 * NEAR + 1), "offsets")
+        _require(bool((np.abs(self.offsets) <= OFFSET_UNIT).all()), "offsets")
         largest = max(_MEAN_LIMIT, 4 * LARGEST, self.channels * 12 * _ACTIVITY_LIMIT)
         for weights in (self.mean, self.spread):
             _require([w.shape for w in weights.shared] == shared_shapes(self.bounds), "weight shapes")
@@ -154,6 +162,7 @@ class HyperContext:
                 spread=weights[1],
                 thresholds=arrays["context_thresholds"].astype(np.int64),
                 tables=TableSet(arrays["context_tables"].astype(np.int32), int(arrays["context_minimum"])),
+                offsets=arrays["context_offsets"].astype(np.int64),
             )
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise FormatError(f"the model's context tables are damaged ({error}): reinstall the model") from error
@@ -171,9 +180,10 @@ class HyperContext:
             "context_thresholds": self.thresholds.astype(np.int32),
             "context_tables": self.tables.frequencies.astype(np.uint16),
             "context_minimum": np.array(self.tables.minimum, np.int16),
+            "context_offsets": self.offsets.astype(np.int8),
         }
 
-    def choose(
+    def contexts(
         self, mean: npt.NDArray[np.int64], spread: npt.NDArray[np.int64]
     ) -> tuple[Planes, npt.NDArray[np.int64]]:
         """Predicted integer and table index of each latent, from predicted value and spread in 1/16."""
@@ -182,6 +192,12 @@ class HyperContext:
         bases = quarters // MEAN_STEPS
         classes = np.searchsorted(self.thresholds, spread, side="right")
         return bases.astype(np.int32), classes * MEAN_STEPS + (quarters - MEAN_STEPS * bases)
+
+    def centroids(self, values: Planes, bases: Planes, indexes: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """The mean of what was quantised to each value: float32 of the same shape, in quantisation steps."""
+        near = np.clip(values - bases, -NEAR, NEAR) + NEAR
+        units: npt.NDArray[np.float32] = (values * OFFSET_UNIT + self.offsets[indexes, near]).astype(np.float32)
+        return units / np.float32(OFFSET_UNIT)
 
 
 def shared_shapes(bounds: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
@@ -221,7 +237,7 @@ class Step:
 
     def contexts(self) -> tuple[Planes, npt.NDArray[np.int64]]:
         """Predicted integer and table index of each latent of the step, both (group channels, n)."""
-        return self.model.choose(self.form(self.model.mean), self.form(self.model.spread))
+        return self.model.contexts(self.form(self.model.mean), self.form(self.model.spread))
 
     def form(self, weights: Weights) -> npt.NDArray[np.int64]:
         """Value of a linear form for each latent, in 1/16, (group channels, n)."""
@@ -231,10 +247,38 @@ class Step:
         return total.astype(np.int64) >> WEIGHT_BITS
 
 
+@dataclass(frozen=True)
+class PriorStep:
+    """One group, all positions at once, with the hyperprior alone.
+
+    Attributes:
+        model: the entropy model.
+        channels: the group's channels.
+        positions: all flat positions.
+        prior: what the hyperprior says about the group's latents.
+    """
+
+    model: HyperContext
+    channels: slice
+    positions: slice
+    prior: Prior
+
+    def contexts(self) -> tuple[Planes, npt.NDArray[np.int64]]:
+        """Predicted integer and table index of each latent, both (group channels, n)."""
+        mean, spread = (p.reshape(len(p), -1).astype(np.int64) for p in (self.prior.mean, self.prior.spread))
+        return self.model.contexts(mean, spread)
+
+
+def prior_steps(model: HyperContext, prior: Prior) -> list[PriorStep]:
+    """One step for each group of the profile without context."""
+    spans = [slice(start, stop) for start, stop in model.groups()]
+    return [PriorStep(model, span, slice(None), Prior(prior.mean[span], prior.spread[span])) for span in spans]
+
+
 class Walk:
     """Goes through the steps of one picture and keeps what later steps need.
 
-    The loop is: take a step, code its latents, `learn` their values, take the next.
+    The loop is: take a step, code its latents, `settle` or `learn` their values, take the next.
 
     Args:
         model: the entropy model.
@@ -250,6 +294,7 @@ class Walk:
         self._phases = checkerboard(*self._shape)
         self._constant = np.array([ONE, quality, quality * quality], np.float64)[:, None]
         self._values = np.zeros((channels, area), np.int32)
+        self._centroids = np.zeros((channels, area), np.float32)
         self._activities = np.zeros((channels, area), np.int32)
         self._around = np.zeros((channels, area), np.int32)
         self._sums = np.zeros((_SUM_FEATURES, area), np.int64)
@@ -259,6 +304,11 @@ class Walk:
     def latents(self) -> Planes:
         """What has been learnt, int32 (channels, h, w); zero elsewhere."""
         return self._values.reshape(-1, *self._shape)
+
+    @property
+    def centroids(self) -> npt.NDArray[np.float32]:
+        """What the learnt values stand for, float32 (channels, h, w), see `HyperContext.centroids`; zero elsewhere."""
+        return self._centroids.reshape(-1, *self._shape)
 
     def steps(self, groups: range) -> Iterator[Step]:
         """The steps of some groups in coding order; each needs the values of those before it (`learn`)."""
@@ -275,6 +325,11 @@ class Walk:
         """Records the values (group channels, n) of a step."""
         self._values[step.channels, step.positions] = values
         self._activities[step.channels, step.positions] = self._activity(values)
+
+    def settle(self, step: Step, values: Planes, bases: Planes, indexes: npt.NDArray[np.int64]) -> None:
+        """Records the values (group channels, n) of a step, and by its contexts what they stand for."""
+        self.learn(step, values)
+        self._centroids[step.channels, step.positions] = self._model.centroids(values, bases, indexes)
 
     def _activity(self, values: Planes) -> Planes:
         table = self._model.activity.astype(np.int32)
@@ -310,25 +365,53 @@ class Walk:
         self._sums[1] += self._around[start:stop].sum(axis=0)
 
 
-def encode(walk: Walk, latents: Planes, groups: range, encoder: AnsEncoder) -> None:
-    """Queues the latents of some groups in coding order.
+@dataclass(frozen=True)
+class Chosen:
+    """The values of one step as they are to be coded.
 
-    Args:
-        walk: of the picture; earlier groups have been encoded with it.
-        latents: int32 (channels, h, w).
-        groups: what to code.
-        encoder: the stream to append to.
+    Attributes:
+        values: int32 (group channels, n).
+        bases: int32 (group channels, n) predicted integers.
+        indexes: (group channels, n) tables.
     """
-    flat = latents.reshape(len(latents), -1)
+
+    values: Planes
+    bases: Planes
+    indexes: npt.NDArray[np.int64]
+
+
+Chooser = Callable[[Step | PriorStep, Planes, npt.NDArray[np.int64]], Planes]
+"""Picks the values (group channels, n) of a step, given its predicted integers and its table indexes."""
+
+
+def choose(step: Step | PriorStep, chooser: Chooser) -> Chosen:
+    """Lets a chooser decide the values of one step."""
+    bases, indexes = step.contexts()
+    return Chosen(chooser(step, bases, indexes), bases, indexes)
+
+
+def choose_all(walk: Walk, groups: range, chooser: Chooser) -> list[list[Chosen]]:
+    """Lets a chooser decide every value in coding order.
+
+    Returns:
+        For each group the steps to hand to `encode`.
+    """
+    decided: dict[int, list[Chosen]] = {group: [] for group in groups}
     for step in walk.steps(groups):
-        values = flat[step.channels][:, step.positions]
-        bases, indexes = step.contexts()
-        encode_with_escapes(encoder, (values - bases).ravel(), indexes.ravel(), step.model.tables)
-        walk.learn(step, values)
+        chosen = choose(step, chooser)
+        decided[step.number // PHASES].append(chosen)
+        walk.settle(step, chosen.values, chosen.bases, chosen.indexes)
+    return list(decided.values())
+
+
+def encode(steps: Iterable[Chosen], tables: TableSet, encoder: AnsEncoder) -> None:
+    """Queues decided values in coding order."""
+    for chosen in steps:
+        encode_with_escapes(encoder, (chosen.values - chosen.bases).ravel(), chosen.indexes.ravel(), tables)
 
 
 def decode(walk: Walk, groups: range, decoder: AnsDecoder) -> None:
-    """Decodes what `encode` queued; the walk holds the result.
+    """Decodes the values of some groups; the walk holds the result.
 
     Raises:
         FormatError: the data gives values that no encoder writes.
@@ -336,9 +419,18 @@ def decode(walk: Walk, groups: range, decoder: AnsDecoder) -> None:
     for step in walk.steps(groups):
         bases, indexes = step.contexts()
         values = decode_with_escapes(decoder, indexes.ravel(), step.model.tables).reshape(bases.shape) + bases
-        if values.size and (values.min() < -LARGEST or values.max() >= LARGEST):
-            raise FormatError("latents decode to values out of range: get an undamaged copy of the file")
-        walk.learn(step, values)
+        check_range(values)
+        walk.settle(step, values, bases, indexes)
+
+
+def check_range(values: Planes) -> None:
+    """Refuses latents beyond -LARGEST..LARGEST - 1.
+
+    Raises:
+        FormatError: there are such.
+    """
+    if values.size and (values.min() < -LARGEST or values.max() >= LARGEST):
+        raise FormatError("latents decode to values out of range: get an undamaged copy of the file")
 
 
 def checkerboard(height: int, width: int) -> list[npt.NDArray[np.intp]]:

@@ -2,6 +2,7 @@
 
     main.py        the group `nicodec`: finds subcommands, turns errors into one line and an exit code
     options.py     options that several subcommands share
+    rate.py        options for rate and quality
     paths.py       which input becomes which output
     streams.py     stdin and stdout as files
     pictures.py    opens what may be an image or a .nic file

@@ -65,7 +65,8 @@ class Console:
         """Shows a bar on stderr while the block runs, if that is a terminal and there are two or more parts.
 
         Yields:
-            A function to call with the numbers of finished parts and of all parts. Within another bar it shows nothing.
+            A function to call with the numbers of finished parts and of all parts; another number of all begins anew.
+            Within another bar it shows nothing.
         """
         outer = self._bar
         try:
@@ -82,6 +83,8 @@ class Console:
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, desc=label, unit=unit, leave=False, file=sys.stderr)
+        if total != self._bar.total:
+            self._bar.reset(total)
         self._bar.update(done - self._bar.n)
 
     def _say(self, text: str, stream: TextIO) -> None:

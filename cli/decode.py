@@ -10,7 +10,7 @@ import click
 
 from . import background, batch, options, streams
 from .console import Console
-from .paths import STREAM, Job, plan
+from .paths import STREAM, Job, label, plan
 
 if TYPE_CHECKING:
     from ..images import Picture
@@ -24,6 +24,7 @@ class _Decoder:
 
     image_format: str | None
     channels: frozenset[int] | None
+    allow_partial: bool
     behind: background.Colour | None
     backend: str
     threads: int | None
@@ -36,6 +37,9 @@ class _Decoder:
         start = time.perf_counter()
         self._check(job.target)
         picture = self._decode(job.source)
+        losses = picture.notes
+        for note in losses:
+            self.console.note(f"{label(job.source)}: {note}")
         if self.behind is not None:
             picture = background.flatten(picture, self.behind)
         notes = self._write(picture, job.target)
@@ -51,7 +55,7 @@ class _Decoder:
             "gray": picture.is_gray,
             "alpha": picture.alpha is not None,
             "seconds": round(seconds, 4),
-            "notes": list(notes),
+            "notes": [*losses, *notes],
         }
 
     def _check(self, target: str) -> None:
@@ -73,6 +77,7 @@ class _Decoder:
             return decode(
                 opened,
                 channels=self.channels,
+                allow_partial=self.allow_partial,
                 backend=self.backend,
                 threads=self.threads,
                 limits=options.limits(self.max_pixels),
@@ -110,6 +115,11 @@ PNG, WebP, TIFF, BMP and PPM are written lossless, JPEG at quality 95.
     help="Use only these latent channels, such as 0,3-7. Needs a file encoded with --independent-channels.",
 )
 @click.option(
+    "--allow-partial",
+    is_flag=True,
+    help="Make do with what arrived of a file that is cut off or damaged, where its codec can; say what is missing.",
+)
+@click.option(
     "--format",
     "image_format",
     metavar="SUFFIX",
@@ -125,6 +135,7 @@ PNG, WebP, TIFF, BMP and PPM are written lossless, JPEG at quality 95.
 def command(
     paths: tuple[str, ...],
     channels: frozenset[int] | None,
+    allow_partial: bool,
     image_format: str | None,
     colour: str | None,
     out_dir: str | None,
@@ -146,7 +157,7 @@ def command(
         find_format(image_format)
     jobs = plan(paths, out_dir, suffix=suffix, is_output=_is_output, as_json=console.as_json)
     behind = None if colour is None else background.parse_colour(colour)
-    decoder = _Decoder(image_format, channels, behind, backend, threads, max_pixels, force, console)
+    decoder = _Decoder(image_format, channels, allow_partial, behind, backend, threads, max_pixels, force, console)
     batch.run(jobs, decoder, command="decode", name=lambda job: job.source, console=console)
 
 

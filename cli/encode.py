@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import batch, options, streams
+from . import batch, options, rate, streams
 from .console import Console, human_size
 from .paths import STREAM, Job, label, plan
 
 if TYPE_CHECKING:
-    from ..api import EncodeOptions
+    from ..api import Encoded, EncodeOptions
+    from ..codecs.target import Target
     from ..images import Picture
-    from ..models.zoo import Model
+    from ..models.zoo import Family, Model
 
 _SUFFIX = ".nic"
 
@@ -23,7 +24,8 @@ _SUFFIX = ".nic"
 class _Encoder:
     """Does one job after another with the same settings."""
 
-    model: "Model"
+    model: "Model | Family"
+    target: "Target | None"
     settings: "EncodeOptions"
     strip: frozenset[str]
     max_pixels: int | None
@@ -40,11 +42,13 @@ class _Encoder:
         else:
             check_target(job.target, force=self.force)
         picture, input_bytes = self._load(job.source)
-        data = self._encode(picture, label(job.source))
+        encoded = self._encode(picture, label(job.source))
+        data = encoded.data
         self._write(data, job.target)
         record = {
             "output": job.target,
-            "model": self.model.id,
+            "model": encoded.model.id,
+            **rate.record(encoded, self.target),
             "width": picture.width,
             "height": picture.height,
             "bytes": len(data),
@@ -53,7 +57,7 @@ class _Encoder:
             "seconds": round(time.perf_counter() - start, 4),
             "notes": list(picture.notes),
         }
-        self.console.summary(_summary(job, record))
+        self.console.summary(_summary(job, record, rate.summary(encoded, self.target)))
         return record
 
     def _load(self, source: str) -> "tuple[Picture, int | None]":
@@ -66,20 +70,23 @@ class _Encoder:
             self.console.note(f"{label(source)}: {note}")
         return picture, len(content) if isinstance(content, bytes) else os.path.getsize(content) or None
 
-    def _encode(self, picture: "Picture", name: str) -> bytes:
-        from ..api import encode
+    def _encode(self, picture: "Picture", name: str) -> "Encoded":
+        from ..api import encode_with_details
         from ..sources import naming
 
-        self.console.detail(f"{name}: {picture.width}x{picture.height}, model {self.model.id} in {self.model.folder}")
-        with self.console.progress("encoding", "tile") as progress, naming(name):
-            return encode(
+        with self.console.progress("encoding", "part") as progress, naming(name):
+            encoded = encode_with_details(
                 picture,
                 model=self.model,
+                target=self.target,
                 strip=self.strip,
                 max_pixels=self.max_pixels,
                 progress=progress,
                 **self.settings,
             )
+        model = encoded.model
+        self.console.detail(f"{name}: {picture.width}x{picture.height}, model {model.id} in {model.folder}")
+        return encoded
 
     def _write(self, data: bytes, target: str) -> None:
         from ..outputs import atomic_output
@@ -94,16 +101,26 @@ class _Encoder:
 @click.command(
     epilog="""\b
 Examples:
-  nicodec encode photo.jpg                       writes photo.nic beside it
-  nicodec encode -m l3ic-64c in.png out.nic      higher quality, larger file
-  nicodec encode --out-dir coded a.png b.jpg     writes coded/a.nic and coded/b.nic
-  nicodec encode - - < in.png > out.nic          in a pipe
+  nicodec encode photo.jpg                             writes photo.nic beside it
+  nicodec encode -m l3ic-64c in.png out.nic            higher quality, larger file
+  nicodec encode -m l3ic --target-size 50kB in.png     the best picture in 50 kB
+  nicodec encode -m l3ic --target-msssim 0.97 in.png   the smallest file that good
+  nicodec encode --out-dir coded a.png b.jpg           writes coded/a.nic and coded/b.nic
+  nicodec encode - - < in.png > out.nic                in a pipe
 
 The picture keeps its ICC profile, EXIF and XMP; --strip leaves them out.
 """
 )
 @click.argument("paths", nargs=-1, required=True, type=options.FILE, metavar="IN [OUT]")
-@click.option("-m", "--model", default="l3ic-32c", show_default=True, metavar="ID", help="Model; see 'nicodec models'.")
+@click.option(
+    "-m",
+    "--model",
+    default="l3ic-32c",
+    show_default=True,
+    metavar="ID",
+    help="Model; see 'nicodec models'. Or a family, l3ic: quality or target then choose the model.",
+)
+@rate.rate_options
 @click.option(
     "--independent-channels",
     is_flag=True,
@@ -122,6 +139,7 @@ The picture keeps its ICC profile, EXIF and XMP; --strip leaves them out.
 def command(
     paths: tuple[str, ...],
     model: str,
+    wanted: rate.Rate,
     independent_channels: bool,
     strip: tuple[str, ...],
     out_dir: str | None,
@@ -141,8 +159,16 @@ def command(
 
     jobs = plan(paths, out_dir, suffix=_SUFFIX, is_output=_is_output, as_json=console.as_json)
     encoder = _Encoder(
-        model=zoo.find(model),
-        settings={"independent_channels": independent_channels, "backend": backend, "threads": threads},
+        model=zoo.find_model_or_family(model),
+        target=wanted.target,
+        settings={
+            "independent_channels": independent_channels,
+            "quality": wanted.quality,
+            "effort": wanted.effort,
+            "fast_decode": wanted.fast_decode,
+            "backend": backend,
+            "threads": threads,
+        },
         strip=frozenset(options.METADATA if "all" in strip else strip),
         max_pixels=max_pixels,
         force=force,
@@ -158,12 +184,12 @@ def _is_output(path: str) -> bool:
     return os.path.splitext(path)[1].lower() not in readable_suffixes()
 
 
-def _summary(job: Job, record: dict[str, Any]) -> str:
+def _summary(job: Job, record: dict[str, Any], found: list[str]) -> str:
     target = "stdout" if job.target == STREAM else job.target
     parts = [target, human_size(record["bytes"]), f"{record['bpp']:.2f} bpp"]
     if record["input_bytes"] is not None:
         parts.append(f"{_share(record['bytes'], record['input_bytes'])} of {label(job.source)}")
-    return "  ".join((*parts, f"{record['seconds']:.2f} s"))
+    return "  ".join((*parts, *found, f"{record['seconds']:.2f} s"))
 
 
 def _share(part: int, whole: int) -> str:

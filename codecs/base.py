@@ -7,6 +7,7 @@ ever; a changed bitstream is a new codec with a new number.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from numbers import Real
 from typing import Any, Protocol, Self, runtime_checkable
 
 from ..bitstream.container import Container
@@ -28,19 +29,39 @@ class EncodeSettings:
 
     Attributes:
         independent_channels: code every channel on its own, so that single channels can be decoded; larger files.
+        quality: 0 (smallest file) to 100 (best picture), None for the codec's own choice. Needs a codec of variable rate.
+        effort: 1 (fast) to 9, a whole number: how hard to look for a smaller file of the same quality.
+        fast_decode: leave out what makes files smaller but slower to decode, where the codec has such a thing.
         backend: inference runtime, see `models.runtime`.
         threads: threads of the network, None for all cores.
+
+    Raises:
+        RequestError: quality or effort is out of range.
     """
 
     independent_channels: bool = False
+    quality: float | None = None
+    effort: int = 5
+    fast_decode: bool = False
     backend: str = "onnxruntime"
     threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks quality and effort."""
+        if self.quality is not None and not _is_quality(self.quality):
+            raise RequestError(
+                f"quality {self.quality!r} does not exist: choose one from 0 (smallest file) to 100 (best picture)"
+            )
+        if self.effort not in range(1, 10):
+            raise RequestError(
+                f"effort {self.effort!r} does not exist: choose a whole number from 1 (fast) to 9 (smallest file)"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` restores the settings.
 
         >>> EncodeSettings.from_json(EncodeSettings(threads=2).to_json())
-        EncodeSettings(independent_channels=False, backend='onnxruntime', threads=2)
+        EncodeSettings(independent_channels=False, quality=None, effort=5, fast_decode=False, backend='onnxruntime', threads=2)
         """
         return asdict(self)
 
@@ -49,12 +70,16 @@ class EncodeSettings:
         """Settings from what `to_json` returned, or part of it.
 
         Raises:
-            RequestError: a name is unknown.
+            RequestError: a name is unknown, or a value out of range.
         """
         try:
             return replace(cls(), **values)
         except TypeError as error:
             raise RequestError(f"unknown encoder setting: {error}") from error
+
+
+def _is_quality(value: object) -> bool:
+    return isinstance(value, Real) and 0 <= float(value) <= 100
 
 
 @dataclass(frozen=True)
@@ -63,11 +88,13 @@ class DecodeRequest:
 
     Attributes:
         channels: latent channels to use, None for all; others count as zero. Needs a file with independent channels.
+        allow_partial: make do with what arrived of a file that is cut off or damaged, if the codec can.
         backend: inference runtime, see `models.runtime`.
         threads: threads of the network, None for all cores.
     """
 
     channels: frozenset[int] | None = None
+    allow_partial: bool = False
     backend: str = "onnxruntime"
     threads: int | None = None
 

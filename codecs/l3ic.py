@@ -5,10 +5,12 @@ Header fields: codec 1; model 1, 2, 3 for 16, 32, 64 channels; stride and alignm
 `l3ic_header.py`.
 
 An encoder that looks for the best latent step analyses a picture once with `analyse_picture` and then calls
-`code_latents` as often as it likes.
+`code_latents` as often as it likes. Quality is the latent step: from 4 at quality 0 to the model's own at 100,
+logarithmic between. The models together make one scale, in which a larger model takes over at its step 2 where the one
+before it has come to its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from zipfile import BadZipFile
 
@@ -27,11 +29,16 @@ from ..models.zoo import Model
 from . import l3ic_header
 from .alpha import decode_alpha, encode_alpha
 from .base import DecodeRequest, EncodeSettings, Progress, SegmentInfo, no_progress
+from .ladder import Rung
 from .metadata import chunks_of, picture_of
 from .tiling import analyse, analyse_to_symbols, synthesise
+from .trials import CodedTrials, Trials, one_quality_only
 
 _STRIDE = 1 << l3ic_header.STRIDE_LOG2
 _CODEBOOK = (-15, 16)
+_TAKE_OVER = 50.0
+"""Quality at which a model continues the scale of the one with half its channels: there they give files of one size."""
+
 _HALO = 6  # the receptive field of both transforms reaches 38 pixels, under 5 latent positions
 
 Symbols = npt.NDArray[np.int8]
@@ -105,7 +112,28 @@ class L3ic:
         self, picture: Picture, model: Model, settings: EncodeSettings, progress: Progress = no_progress
     ) -> Container:
         """See `Codec.encode`."""
-        return encode_picture(picture, model, settings, progress)
+        if settings.quality is None:
+            return encode_picture(picture, model, settings, progress)
+        _require_fractions(model)
+        return encode_picture(picture, model, settings, progress, l3ic_header.step_of_quality(settings.quality))
+
+    def trials(
+        self, picture: Picture, model: Model, settings: EncodeSettings, progress: Progress = no_progress
+    ) -> Trials:
+        """See `VariableRate.trials`."""
+        _require_fractions(model)
+        latents = analyse_picture(picture, model, settings, progress)
+        request = DecodeRequest(backend=settings.backend, threads=settings.threads)
+
+        def encode(quality: float) -> Container:
+            return code_latents(latents, picture, model, settings, l3ic_header.step_of_quality(quality))
+
+        return CodedTrials(encode, lambda container: self.decode(container, model, request))
+
+    def ladder(self, models: Sequence[Model]) -> tuple[Rung, ...]:
+        """See `Laddered.ladder`: the models that take a latent step, by rising number of channels."""
+        flexible = sorted((model for model in models if _takes_fractions(model)), key=_channels)
+        return tuple(Rung(model, _TAKE_OVER if index else 0.0) for index, model in enumerate(flexible))
 
     def decode(
         self, container: Container, model: Model, request: DecodeRequest, progress: Progress = no_progress
@@ -233,6 +261,28 @@ def _checked_step(step: float, model: Model) -> float:
             f"{model.id} revision {model.revision} takes no latent step: update nicodec, or choose another model"
         )
     return representable
+
+
+def _require_fractions(model: Model) -> None:
+    """Refuses a model whose latents cannot be scaled.
+
+    Raises:
+        RequestError: its decoder takes integers alone.
+    """
+    if not _takes_fractions(model):
+        raise one_quality_only(model)
+
+
+def _channels(model: Model) -> int:
+    """Number of latent channels.
+
+    Raises:
+        ModelError: the card does not say.
+    """
+    channels = model.card["architecture"].get("channels")
+    if not isinstance(channels, int):
+        raise ModelError(f"the card of {model.id} has the channels {channels!r}, not a number: reinstall the model")
+    return channels
 
 
 def _takes_fractions(model: Model) -> bool:

@@ -50,6 +50,22 @@ def representable_step(step: float) -> float:
     return round(step * _UNIT) / _UNIT
 
 
+def step_of_quality(quality: float) -> float:
+    """The latent step at a quality from 0, the coarsest step, to 100, the model's own step; logarithmic between.
+
+    >>> [step_of_quality(quality) for quality in (0, 50, 100)]
+    [4.0, 2.0, 1.0]
+
+    Raises:
+        RequestError: it is out of range.
+    """
+    if not 0 <= quality <= 100:
+        raise RequestError(
+            f"quality {quality:g} does not exist: choose one from 0 (smallest file) to 100 (best picture)"
+        )
+    return float(STEP_RANGE[1] ** (1 - quality / 100))
+
+
 def is_independent(header: Header) -> bool:
     """Whether every channel is a segment of its own."""
     return bool(header.profile & INDEPENDENT)

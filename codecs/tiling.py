@@ -19,11 +19,11 @@ from .base import Progress
 Quantiser = Callable[[npt.NDArray[Any]], npt.NDArray[np.int8]]
 """Latents in, integers of the codebook out."""
 
-WHOLE_POSITIONS = 192 * 192
-"""Latent positions up to which a picture runs in one piece."""
+WHOLE_PIXELS = 1536 * 1536
+"""Pixels up to which a picture runs in one piece."""
 
-TILE = 144
-"""Side of a tile in latent positions, without its halo."""
+TILE_PIXELS = 1152
+"""Side of a tile in pixels, without its halo."""
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,13 @@ def analyse_to_symbols(
 
 
 def synthesise(
-    network: Network, symbols: npt.NDArray[np.int8], step: float, stride: int, halo: int, progress: Progress
+    network: Network, symbols: npt.NDArray[Any], step: float, stride: int, halo: int, progress: Progress
 ) -> npt.NDArray[np.uint8]:
     """Runs a synthesis network; the mirror of `analyse_to_symbols`.
 
     Args:
         network: float32 (1, channels, h, w) to uint8 (1, h * stride, w * stride, 3).
-        symbols: int8 (channels, h, w).
+        symbols: int8 or float32 (channels, h, w).
         step: what the symbols are multiplied by.
         stride: as for `analyse`.
         halo: as for `analyse`.
@@ -123,7 +123,7 @@ def synthesise(
     """
     _, height, width = symbols.shape
     pixels = np.empty((height * stride, width * stride, 3), np.uint8)
-    tiles = list(_tiles(height, width, halo))
+    tiles = list(_tiles(height, width, halo, stride))
     for done, (y, x) in enumerate(tiles, 1):
         latents = np.multiply(symbols[None, :, y.outer(), x.outer()], step, dtype=np.float32, order="C")
         result = network(latents)
@@ -136,7 +136,7 @@ def _analysed_tiles(
     network: Network, pixels: npt.NDArray[np.uint8], channels: int, stride: int, halo: int, progress: Progress
 ) -> Iterator[tuple[tuple[slice, ...], npt.NDArray[Any]]]:
     """Where each tile's latents belong, and what the network gives for them."""
-    tiles = list(_tiles(pixels.shape[0] // stride, pixels.shape[1] // stride, halo))
+    tiles = list(_tiles(pixels.shape[0] // stride, pixels.shape[1] // stride, halo, stride))
     for done, (y, x) in enumerate(tiles, 1):
         result = network(np.ascontiguousarray(pixels[y.outer(stride), x.outer(stride)])[None])
         if result.shape[1] != channels:
@@ -145,17 +145,17 @@ def _analysed_tiles(
         progress(done, len(tiles))
 
 
-def _tiles(height: int, width: int, halo: int) -> Iterator[tuple[Span, Span]]:
-    if height * width <= WHOLE_POSITIONS:
+def _tiles(height: int, width: int, halo: int, stride: int) -> Iterator[tuple[Span, Span]]:
+    if height * width * stride**2 <= WHOLE_PIXELS:
         yield Span(0, height, 0, height), Span(0, width, 0, width)
         return
-    for y in _spans(height, halo):
-        for x in _spans(width, halo):
+    for y in _spans(height, halo, stride):
+        for x in _spans(width, halo, stride):
             yield y, x
 
 
-def _spans(length: int, halo: int) -> list[Span]:
-    """Tiles of nearly equal length, none over `TILE`."""
-    count = -(-length // TILE)
+def _spans(length: int, halo: int, stride: int) -> list[Span]:
+    """Tiles of nearly equal length, none over `TILE_PIXELS`."""
+    count = -(-length * stride // TILE_PIXELS)
     edges = [length * k // count for k in range(count + 1)]
     return [Span(start, stop, max(0, start - halo), min(length, stop + halo)) for start, stop in pairwise(edges)]

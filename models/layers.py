@@ -9,6 +9,9 @@ import keras
 
 from .keras_ops import ops
 
+GDN_FLOOR = 1e-6
+"""What `GDN` adds to its divisor, so that it is never zero."""
+
 
 @keras.saving.register_keras_serializable("nicodec")
 class DepthToSpace(keras.layers.Layer):
@@ -89,7 +92,7 @@ class GDN(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """See the class."""
-        norm = ops.matmul(ops.abs(inputs), ops.square(self.gamma_root)) + ops.square(self.beta_root) + 1e-6
+        norm = ops.matmul(ops.abs(inputs), ops.square(self.gamma_root)) + ops.square(self.beta_root) + GDN_FLOOR
         return inputs * norm if self.inverse else inputs / norm
 
     def compute_output_shape(self, input_shape: Any) -> Any:

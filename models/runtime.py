@@ -2,10 +2,15 @@
 
 The contract of the arrays is the same for every backend:
 
-    encoder   uint8 pixels (1, h, w, 3), RGB, h and w multiples of the stride
-              -> float32 latents (1, channels, h/stride, w/stride) in quantisation steps, neither rounded nor clipped
-    decoder   float32 latents (1, channels, h, w)
-              -> uint8 pixels (1, stride h, stride w, 3), RGB
+    encoder         uint8 pixels (1, h, w, 3), RGB, h and w multiples of the stride
+                    -> float32 latents (1, channels, h/stride, w/stride) in the model's units, neither rounded nor clipped
+    hyper_encoder   float32 latents (1, channels, h, w) in quantisation steps, h and w multiples of 4
+                    -> float32 hyper-latents (1, hyper channels, h/4, w/4), to be rounded
+    decoder         float32 latents (1, channels, h, w) in the model's units
+                    -> uint8 pixels (1, stride h, stride w, 3), RGB
+
+The units are the model's quantisation steps where its codec has no gains. Only codecs with a hyperprior have a
+hyper-encoder; decoding never runs it, for the hyper-synthesis is an integer network (see `integer_net`).
 
 Old models declare int8 latents: their encoder rounds and clips by itself, and their decoder takes integers alone. A
 backend converts what it is given to the type that the graph declares, and fails where that would change a value.
@@ -26,11 +31,12 @@ import numpy.typing as npt
 from ..errors import BackendError, NicodecError, RequestError
 from .zoo import Model
 
-Part = Literal["encoder", "decoder"]
+Part = Literal["encoder", "hyper_encoder", "decoder"]
+"""The networks of a model, each in the file `<part>.onnx`."""
 
 
 class Network(Protocol):
-    """One half of a model, ready to run."""
+    """One part of a model, ready to run."""
 
     def __call__(self, array: npt.NDArray[Any], /) -> npt.NDArray[Any]:
         """Runs the network on one array (see the module for shapes and types).
@@ -61,13 +67,13 @@ _networks: dict[tuple[Path, str, int | None], Network] = {}
 
 
 def load_network(model: Model, part: Part, *, backend: str = BACKENDS[0], threads: int | None = None) -> Network:
-    """Loads one half of a model, or returns it if this process has loaded it before.
+    """Loads one part of a model, or returns it if this process has loaded it before.
 
     The first load of a network checks the model's files against the hash on its card.
 
     Args:
         model: from the zoo.
-        part: which half.
+        part: which one.
         backend: one of `BACKENDS`. `openvino-bf16` computes in bfloat16 where the processor can: about twice as fast,
             less exact.
         threads: threads within one run of the network; None leaves it to the backend: all processors.

@@ -148,6 +148,13 @@ class Compress(layers.Layer):
         return input_shape
 
 
+def halo(architecture: Architecture, transform: Literal["analysis", "synthesis"]) -> int:
+    """Latent positions beyond a tile that have a part in what a transform makes of it; never too few."""
+    if transform == "analysis":
+        return {"bls": 3, "mbt": 3, "cnn": 3, "elic": 10, "patch": 8}[architecture.analysis]
+    return {"bls": 4, "mbt": 4, "one_layer": 2, "two_layer": 2}[architecture.synthesis]
+
+
 def macs_per_pixel(model: Any, stride: int) -> float:
     """Multiply-accumulates per image pixel of a Keras model made here, counted from its layers.
 

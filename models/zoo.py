@@ -1,9 +1,10 @@
 """The zoo: trained weights on disk, found by name for encoding and by content hash for decoding.
 
-    <folder>/<model id>/<revision>/card.json      what the model is and how it was measured
-                                   decoder.onnx   synthesis transform
-                                   entropy.npz    integer probability tables
-                                   encoder.onnx   analysis transform; may be absent in an old revision
+    <folder>/<model id>/<revision>/card.json            what the model is and how it was measured
+                                   decoder.onnx         synthesis transform
+                                   entropy.npz          integer probability tables
+                                   encoder.onnx         analysis transform; may be absent in an old revision
+                                   hyper_encoder.onnx   hyper-analysis, where the codec has a hyperprior
 
 The folders are those named by the environment variable NICODEC_MODELS, separated as in PATH, then the one installed
 with the package. A revision is a positive integer; old ones stay, so that old files decode. A revision folder without
@@ -37,7 +38,9 @@ HASHED_FILES = ("decoder.onnx", "entropy.npz")
 """The files that the content hash covers, in order."""
 
 ENCODER = "encoder.onnx"
-"""Not part of the content hash; a card may name its own hash as `encoder_hash`."""
+HYPER_ENCODER = "hyper_encoder.onnx"
+ENCODER_HASHES = {ENCODER: "encoder_hash", HYPER_ENCODER: "hyper_encoder_hash"}
+"""Where a card may name the hashes of the files that only encoding needs; the content hash does not cover them."""
 
 _REVISION = re.compile(r"[1-9][0-9]*")
 _PACKAGED = Path(__file__).parent / "weights"
@@ -76,7 +79,7 @@ class Model:
         if not path.is_file():
             raise ModelMissingError(
                 f"model {self.id} revision {self.revision} has no {name} in {self.folder}: reinstall the model"
-                + (", or encode with its newest revision" if name == "encoder.onnx" else "")
+                + (", or encode with its newest revision" if name in ENCODER_HASHES else "")
             )
         return path
 
@@ -89,17 +92,35 @@ class Model:
         """
         for name in HASHED_FILES:
             self.path(name)
-        if model_hash(self.folder) != self.hash or not self._encoder_is_intact():
+        if model_hash(self.folder) != self.hash or not all(map(self._is_intact, ENCODER_HASHES)):
             raise ModelMismatchError(
                 f"the weights of model {self.id} in {self.folder} are damaged (their hash is not the card's): "
                 "reinstall the model"
             )
 
-    def _encoder_is_intact(self) -> bool:
-        """Whether the encoder, if it is there, is the one that the card names, if it names one."""
-        expected = self.card.get("encoder_hash")
-        path = self.folder / ENCODER
+    def _is_intact(self, name: str) -> bool:
+        """Whether a file that only encoding needs, if it is there, is the one that the card names, if it names one."""
+        expected = self.card.get(ENCODER_HASHES[name])
+        path = self.folder / name
         return expected is None or not path.is_file() or file_hash(path).hex() == expected
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Models of one kind that differ in rate.
+
+    Attributes:
+        name: the name that users give, such as l3ic: `family` in the architecture on every card.
+        models: the newest revision of each, in the order of `installed`; one or more.
+    """
+
+    name: str
+    models: tuple[Model, ...]
+
+    @property
+    def listing(self) -> str:
+        """The ids of the models, in words."""
+        return ", ".join(model.id for model in self.models)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +198,20 @@ def find(model_id: str) -> Model:
     if isinstance(newest, BrokenCard):
         raise ModelError(newest.reason)
     return newest
+
+
+def find_model_or_family(name: str) -> Model | Family:
+    """Finds the newest revision of a model by its name, or if there is none, the family of that name.
+
+    Raises:
+        ModelMissingError: nothing of that name is installed; the message lists the models that are.
+        ModelError: the card of that revision cannot be used.
+    """
+    newest = {model.id: model for model in reversed(installed())}
+    members = [model for model in newest.values() if model.card["architecture"].get("family") == name]
+    if not members or any(entry.id == name for entry in _entries()):
+        return find(name)
+    return Family(name, tuple(reversed(members)))
 
 
 def find_for_file(codec: int, number: int, digest: bytes) -> Model:

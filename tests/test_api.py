@@ -16,8 +16,11 @@ from PIL import Image
 import nicodec
 from nicodec.api import EncodeOptions
 from nicodec.codecs.base import EncodeSettings
+from nicodec.codecs.target import Target
 from nicodec.errors import ChecksumError, FormatError, LimitError, ModelMissingError, PictureError, RequestError
 from nicodec.images import load
+from nicodec.metrics.psnr import psnr
+from nicodec.metrics.ssim import ms_ssim
 from nicodec.models.zoo import Model
 
 if TYPE_CHECKING:
@@ -116,6 +119,81 @@ def test_progress_is_told(samples: "Samples") -> None:
     steps: list[tuple[int, int]] = []
     nicodec.encode(samples.photo(), model=MODEL, progress=lambda done, total: steps.append((done, total)))
     assert steps == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_qualities_and_targets(samples: "Samples") -> None:
+    photo = samples.photo()
+    small, large = (nicodec.encode(photo, model=MODEL, quality=quality) for quality in (10, 90.5))
+    assert len(small) < len(large)
+    most = (len(small) + len(large)) // 2
+    data = nicodec.encode(photo, model=MODEL, target_size=most)
+    assert len(small) < len(data) <= most
+    assert nicodec.encode(photo, model=MODEL, target_bpp=8 * most / (96 * 64)) == data
+    for targets, metric, least in (({"target_psnr": 33.0}, psnr, 33.0), ({"target_msssim": 0.99}, ms_ssim, 0.99)):
+        restored = nicodec.decode(nicodec.encode(photo, model=MODEL, **targets))  # type: ignore[arg-type]
+        assert metric(photo, restored.pixels) >= least
+
+
+def test_details_tell_what_was_found(samples: "Samples", model: Model) -> None:
+    found = nicodec.api.encode_with_details(samples.photo(), model=MODEL, target=Target("psnr", 33))
+    assert found.model == model
+    assert found.trials is not None
+    assert found.reached is not None
+    assert found.reached >= 33
+    assert nicodec.encode(samples.photo(), model=model, quality=found.quality) == found.data
+    plain = nicodec.api.encode_with_details(samples.photo(), model=MODEL)
+    assert (plain.quality, plain.reached, plain.trials) == (None, None, None)
+
+
+def test_sizes_of_targets_count_what_is_kept(samples: "Samples") -> None:
+    file = io.BytesIO()
+    Image.fromarray(samples.photo()).save(file, "PNG", icc_profile=bytes(500))
+    whole, stripped = (
+        nicodec.encode(file.getvalue(), model=MODEL, target_size=9000, strip=strip) for strip in ((), ("icc",))
+    )
+    assert max(len(whole), len(stripped)) <= 9000
+    qualities = [nicodec.decode(data).pixels.std() for data in (whole, stripped)]
+    assert qualities[0] != qualities[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"quality": 100.1}, r"quality 100\.1 does not exist: choose one from 0 \(smallest file\) to 100"),
+        ({"quality": "high"}, "quality 'high' does not exist"),
+        ({"effort": 0}, r"effort 0 does not exist: choose a whole number from 1 \(fast\) to 9"),
+        ({"effort": 2.5}, r"effort 2\.5 does not exist"),
+        ({"target_bpp": -1}, "a target of -1 bpp cannot be met"),
+        ({"target_size": 10}, "the target of 10 bytes is not reachable"),
+        ({"target_bpp": 1, "target_msssim": 0.9}, "targets for bpp and msssim cannot be met at once"),
+        ({"target_bpp": 1, "quality": 3}, "quality and a target for bpp exclude each other"),
+    ],
+)
+def test_refused_rates(samples: "Samples", settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        nicodec.encode(samples.photo(), model=MODEL, **settings)
+
+
+def test_parts_of_files(samples: "Samples", data: bytes) -> None:
+    assert nicodec.decode(data, allow_partial=True).notes == ()
+    picture = nicodec.decode(data[:-100], allow_partial=True)
+    assert picture.notes == (
+        "2 of 3 segments arrived whole: the picture is made of those",
+        "segments that are missing: 2",
+    )
+    assert np.array_equal(picture.pixels[..., :2], samples.photo()[..., :2] // 16 * 16 + 8)
+    for cut in range(0, len(data) - 1, 997):
+        with pytest.raises(FormatError):
+            nicodec.decode(data[:cut])
+
+
+def test_lost_metadata_is_noted(samples: "Samples") -> None:
+    file = io.BytesIO()
+    Image.fromarray(samples.photo()).save(file, "PNG", icc_profile=b"profile")
+    damaged = nicodec.encode(file.getvalue(), model=MODEL).replace(b"profile", b"profiLe")
+    picture = nicodec.decode(damaged, allow_partial=True)
+    assert picture.icc is None
+    assert picture.notes == ("metadata is damaged or missing: the picture is whole",)
 
 
 def test_some_channels(samples: "Samples", data: bytes) -> None:

@@ -41,6 +41,17 @@ def read_rgb(path: Path) -> Pixels:
         raise PictureError(f"cannot read {path}: {' '.join(str(error).split())}; repair or remove it") from error
 
 
+def read_cropped(path: Path, max_side: int, multiple: int) -> Pixels:
+    """The upper left part of a picture, sides multiples of `multiple` and at most `max_side`.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    pixels = read_rgb(path)[:max_side, :max_side]
+    height, width = (side // multiple * multiple for side in pixels.shape[:2])
+    return np.ascontiguousarray(pixels[:height, :width])
+
+
 def pack_crops(folder: Path, target: Path, size: int) -> Pixels:
     """Cuts every picture of a folder into square crops and stores them as one memory-mapped .npy file.
 

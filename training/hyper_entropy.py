@@ -6,12 +6,15 @@ share counted tables. One fit serves all qualities: pictures come at many of the
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..bitstream.hyper_context import (
     MEAN_STEPS,
+    NEAR,
+    OFFSET_UNIT,
     ONE,
     WEIGHT_BITS,
     HyperContext,
@@ -42,11 +45,13 @@ class Sample:
     """One picture at one quality.
 
     Attributes:
-        latents: int32 (channels, h, w).
+        exact: float32 (channels, h, w) latents before rounding, in quantisation steps.
+        latents: int32 (channels, h, w) after it.
         prior: what the hyperprior says about them.
         quality: position on the quality scale, 0 to 16.
     """
 
+    exact: npt.NDArray[np.float32]
     latents: Planes
     prior: Prior
     quality: int
@@ -63,8 +68,10 @@ def fit(samples: Sequence[Sample], bounds: Sequence[int]) -> HyperContext:
     model = replace(model, mean=_solve(model, samples, _values))
     model = replace(model, spread=_solve(model, samples, _spread_targets))
     thresholds = _thresholds(model, samples)
-    model = replace(model, thresholds=thresholds, tables=_uniform(SPREAD_CLASSES * MEAN_STEPS))
-    return replace(model, tables=_count(model, samples))
+    count = SPREAD_CLASSES * MEAN_STEPS
+    model = replace(model, thresholds=thresholds, tables=_uniform(count), offsets=_no_offsets(count))
+    tables, offsets = _count(model, samples)
+    return replace(model, tables=tables, offsets=offsets)
 
 
 def visit(model: HyperContext, sample: Sample) -> Iterator[tuple[Step, Planes]]:
@@ -80,7 +87,7 @@ def visit(model: HyperContext, sample: Sample) -> Iterator[tuple[Step, Planes]]:
 def ideal_bits(model: HyperContext, sample: Sample) -> tuple[float, float]:
     """Code length in bits of all latents with context, and under the hyperprior alone."""
     full = sum(_bits(model, values, *step.contexts()) for step, values in visit(model, sample))
-    alone = model.choose(sample.prior.mean.astype(np.int64), sample.prior.spread.astype(np.int64))
+    alone = model.contexts(sample.prior.mean.astype(np.int64), sample.prior.spread.astype(np.int64))
     return full, _bits(model, sample.latents, *alone)
 
 
@@ -101,7 +108,12 @@ def _blank(bounds: npt.NDArray[np.int64]) -> HyperContext:
         spread=zeros,
         thresholds=np.empty(0, np.int64),
         tables=_uniform(MEAN_STEPS),
+        offsets=_no_offsets(MEAN_STEPS),
     )
+
+
+def _no_offsets(count: int) -> npt.NDArray[np.int64]:
+    return np.zeros((count, 2 * NEAR + 1), np.int64)
 
 
 def _uniform(count: int) -> TableSet:
@@ -187,18 +199,34 @@ def _thresholds(model: HyperContext, samples: Sequence[Sample]) -> npt.NDArray[n
     return limits
 
 
-def _count(model: HyperContext, samples: Sequence[Sample]) -> TableSet:
+def _count(model: HyperContext, samples: Sequence[Sample]) -> tuple[TableSet, npt.NDArray[np.int64]]:
+    """Tables from the distances that occur, offsets from where in their cells the unrounded latents lay."""
     counts = np.zeros((len(model.tables), 2 * RANGE + 2))
+    near_counts, near_sums = (np.zeros(model.offsets.shape) for _ in range(2))
     for sample in samples:
+        exact = sample.exact.reshape(len(sample.exact), -1)
         for step, values in visit(model, sample):
             bases, indexes = step.contexts()
             distances = values - bases
             entries = np.where(np.abs(distances) <= RANGE, distances + RANGE, 2 * RANGE + 1)
-            flat = indexes.ravel() * counts.shape[1] + entries.ravel()
-            counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
+            counts += _histogram(indexes, entries, counts.shape)
+            cells = np.clip(distances, -NEAR, NEAR) + NEAR
+            near_counts += _histogram(indexes, cells, near_counts.shape)
+            errors = exact[step.channels][:, step.positions] - values
+            near_sums += _histogram(indexes, cells, near_sums.shape, errors)
+    offsets = np.clip(near_sums / (near_counts + _PRIOR_COUNTS), -1.0, 1.0) * OFFSET_UNIT
     classes = counts.reshape(-1, MEAN_STEPS, counts.shape[1])
     smooth = np.concatenate([_smoothed(c) for c in classes])
-    return TableSet.from_counts(np.rint((counts + _PRIOR_COUNTS * smooth) * 1024).astype(np.int64), -RANGE)
+    tables = TableSet.from_counts(np.rint((counts + _PRIOR_COUNTS * smooth) * 1024).astype(np.int64), -RANGE)
+    return tables, np.rint(offsets).astype(np.int64)
+
+
+def _histogram(
+    rows: npt.NDArray[Any], columns: npt.NDArray[Any], shape: tuple[int, ...], weights: npt.NDArray[Any] | None = None
+) -> Floats:
+    flat = (rows * shape[1] + columns).ravel()
+    summed = np.bincount(flat, None if weights is None else weights.ravel(), shape[0] * shape[1])
+    return summed.reshape(shape).astype(np.float64)
 
 
 def _smoothed(counts: Floats) -> Floats:

@@ -97,8 +97,12 @@ class HyperContextRate(keras.layers.Layer):
         Returns:
             Bits (n,) under the hyperprior alone, and with context.
         """
-        prior = predicted + _GAIN * self.bias(position)
+        prior = predicted + self.biases(position)
         return self._bits(latents, prior), self._bits(latents, prior + _GAIN * self._context(latents))
+
+    def biases(self, position: Any) -> Any:
+        """What every channel adds to its predicted value and spread at a quality, (n, 1, 1, 2 channels)."""
+        return _GAIN * self.bias(position)
 
     def _context(self, latents: Any) -> Any:
         activity = ops.log1p(ops.abs(latents))
@@ -138,8 +142,12 @@ class FactorizedRate(keras.layers.Layer):
 
     def call(self, latents: Any, position: Any) -> Any:
         """Bits (n,) of integers as float32 (n, h, w, channels), at float32 (n,) on the quality scale."""
-        mean, spread = ops.split(_GAIN * self.parameters_table(position), 2, axis=-1)
+        mean, spread = ops.split(self.parameters_at(position), 2, axis=-1)
         return ops.sum(logistic_bits(latents - mean, ops.softplus(spread) + _MIN_SPREAD), axis=(1, 2, 3))
+
+    def parameters_at(self, position: Any) -> Any:
+        """Value and spread (before the softplus) of every channel at a quality, (n, 1, 1, 2 channels)."""
+        return _GAIN * self.parameters_table(position)
 
     def compute_output_shape(self, latents: Any, position: Any) -> Any:
         """(n,)."""

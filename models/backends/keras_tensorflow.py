@@ -5,7 +5,9 @@ Slow to start; worth it on a GPU, and as a check of the exported files.
 
 import os
 import sys
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +24,41 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from .. import keras_weights, l3ic
+from .. import keras_weights, l3ic, shallow
 
-_FAMILIES = {"l3ic": (l3ic.analysis, l3ic.synthesis)}
+_Card = Mapping[str, Any]
+
+
+class _Family(NamedTuple):
+    """The definitions of a family of architectures, by part.
+
+    Attributes:
+        settings: what the definitions take, from the `architecture` of a card.
+        encoder: builds the analysis.
+        decoder: builds the synthesis.
+        hyper_encoder: builds the hyper-analysis, in families with a hyperprior.
+    """
+
+    settings: Callable[[_Card], Any]
+    encoder: Callable[[Any], Any]
+    decoder: Callable[[Any], Any]
+    hyper_encoder: Callable[[Any], Any] | None = None
+
+
+def _channels(card: _Card) -> int:
+    return int(card["channels"])
+
+
+def _shallow_architecture(card: _Card) -> shallow.Architecture:
+    """The fields that the card names; what else it says is for the codec."""
+    names = {field.name for field in fields(shallow.Architecture)}
+    return shallow.Architecture(**{name: value for name, value in card.items() if name in names})
+
+
+_FAMILIES = {
+    "l3ic": _Family(_channels, l3ic.analysis, l3ic.synthesis),
+    "shallow": _Family(_shallow_architecture, shallow.analysis, shallow.synthesis, shallow.hyper_analysis),
+}
 
 
 def load(model: Model, part: Part, threads: int | None) -> Network:
@@ -32,7 +66,7 @@ def load(model: Model, part: Part, threads: int | None) -> Network:
 
     Args:
         model: from the zoo.
-        part: which half of the model.
+        part: which part of the model.
         threads: threads of one operation, one number for the whole process; None leaves it to TensorFlow.
 
     Raises:
@@ -46,15 +80,9 @@ def load(model: Model, part: Part, threads: int | None) -> Network:
         )
     if threads is not None:
         _set_threads(threads)
-    architecture = model.card["architecture"]
-    if architecture.get("family") not in _FAMILIES:
-        raise BackendError(
-            f"backend tensorflow has no definition of architecture {architecture.get('family')!r}: use another backend"
-        )
-    analysis, synthesis = _FAMILIES[architecture["family"]]
-    network = _build(analysis if part == "encoder" else synthesis, architecture["channels"])
+    network = _build(model.card["architecture"], part)
     keras_weights.load_from_onnx(model.path(f"{part}.onnx"), network)
-    return _encoder(network) if part == "encoder" else _decoder(network)
+    return _RUNNERS[part](network)
 
 
 def _set_threads(threads: int) -> None:
@@ -66,11 +94,18 @@ def _set_threads(threads: int) -> None:
         ) from error
 
 
-def _build(definition: Any, channels: int) -> Any:
+def _build(card: _Card, part: Part) -> Any:
+    name = card.get("family")
+    if name not in _FAMILIES:
+        raise BackendError(f"backend tensorflow has no definition of architecture {name!r}: use another backend")
+    family = _FAMILIES[name]
+    definition: Callable[[Any], Any] | None = getattr(family, part)
+    if definition is None:
+        raise BackendError(f"backend tensorflow has no {part} of architecture {name!r}: use another backend")
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        return definition(channels)
+        return definition(family.settings(card))
     finally:
         keras.config.set_dtype_policy(policy)
 
@@ -83,6 +118,15 @@ def _encoder(analysis: Any) -> Network:
     return run
 
 
+def _hyper_encoder(hyper_analysis: Any) -> Network:
+    def run(array: npt.NDArray[Any], /) -> npt.NDArray[Any]:
+        latents = ops.transpose(ops.cast(array, "float32"), (0, 2, 3, 1))
+        hyper_latents = hyper_analysis(latents, training=False)
+        return np.asarray(ops.convert_to_numpy(ops.transpose(hyper_latents, (0, 3, 1, 2))))
+
+    return run
+
+
 def _decoder(synthesis: Any) -> Network:
     def run(array: npt.NDArray[Any], /) -> npt.NDArray[Any]:
         latents = ops.transpose(ops.cast(array, "float32"), (0, 2, 3, 1))
@@ -90,3 +134,10 @@ def _decoder(synthesis: Any) -> Network:
         return np.asarray(ops.convert_to_numpy(ops.cast(ops.round(ops.multiply(pixels, 255.0)), "uint8")))
 
     return run
+
+
+_RUNNERS: Mapping[Part, Callable[[Any], Network]] = {
+    "encoder": _encoder,
+    "hyper_encoder": _hyper_encoder,
+    "decoder": _decoder,
+}

@@ -21,7 +21,7 @@ def load(model: Model, part: Part, threads: int | None) -> Network:
 
     Args:
         model: from the zoo.
-        part: which half of the model.
+        part: which part of the model.
         threads: size of the thread pool; None for as many as there are processors for this process.
     """
     options = ort.SessionOptions()

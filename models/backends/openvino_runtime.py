@@ -15,7 +15,7 @@ def load(model: Model, part: Part, threads: int | None) -> Network:
 
     Args:
         model: from the zoo.
-        part: which half of the model.
+        part: which part of the model.
         threads: threads of one inference; None leaves their number to OpenVINO.
     """
     return _load(model, part, threads, "f32")

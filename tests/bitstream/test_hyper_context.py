@@ -14,9 +14,12 @@ from nicodec.bitstream.ans import AnsDecoder, AnsEncoder
 from nicodec.bitstream.hyper_context import (
     LARGEST,
     MEAN_STEPS,
+    NEAR,
+    OFFSET_UNIT,
     ONE,
     HyperContext,
     Prior,
+    Step,
     Walk,
     Weights,
     own_shapes,
@@ -46,6 +49,7 @@ def random_model(seed: int) -> HyperContext:
         spread=random_weights(rng),
         thresholds=np.array([2, 5, 9, 40], np.int64),
         tables=TableSet.from_counts(counts, -5),
+        offsets=rng.integers(-32, 33, (CLASSES * MEAN_STEPS, 2 * NEAR + 1)),
     )
 
 
@@ -53,19 +57,34 @@ def random_prior(rng: np.random.Generator, shape: tuple[int, int, int]) -> Prior
     return Prior(rng.integers(-80, 80, shape).astype(np.int32), rng.integers(0, 60, shape).astype(np.int32))
 
 
+def coded(model: HyperContext, latents: npt.NDArray[np.int32], prior: Prior, quality: int, *spans: range) -> Any:
+    """Codes latents as they are; returns one stream for each span of groups, and what the values stand for."""
+    flat = latents.reshape(len(latents), -1)
+
+    def as_they_are(step: Step, bases: Any, indexes: Any) -> npt.NDArray[np.int32]:
+        del bases, indexes
+        return flat[step.channels][:, step.positions]
+
+    walk = Walk(model, prior, quality)
+    streams: list[bytes] = []
+    for groups in spans:
+        encoder = AnsEncoder()
+        for steps in hyper_context.choose_all(walk, groups, as_they_are):
+            hyper_context.encode(steps, model.tables, encoder)
+        streams.append(encoder.finish())
+    return streams, walk.centroids
+
+
 def round_trip(model: HyperContext, latents: npt.NDArray[np.int32], prior: Prior, quality: int) -> Any:
     """Codes the groups in two streams, as a file does."""
-    streams: list[bytes] = []
-    walk = Walk(model, prior, quality)
-    for groups in (range(2), range(2, 3)):
-        encoder = AnsEncoder()
-        hyper_context.encode(walk, latents, groups, encoder)
-        streams.append(encoder.finish())
+    streams, centroids = coded(model, latents, prior, quality, range(2), range(2, 3))
     walk = Walk(model, prior, quality)
     for groups, stream in zip((range(2), range(2, 3)), streams, strict=True):
         decoder = AnsDecoder(stream)
         hyper_context.decode(walk, groups, decoder)
         decoder.finish()
+    assert np.array_equal(walk.centroids, centroids)
+    assert np.abs(walk.centroids - walk.latents).max() <= 32 / OFFSET_UNIT
     return walk.latents
 
 
@@ -99,10 +118,8 @@ def test_a_good_prior_saves_bits() -> None:
     model = replace(random_model(2), mean=zero)
 
     def size(mean: npt.NDArray[np.int32]) -> int:
-        encoder = AnsEncoder()
-        walk = Walk(model, Prior(mean, np.full_like(mean, 10)), 0)
-        hyper_context.encode(walk, latents, range(3), encoder)
-        return len(encoder.finish())
+        streams, _ = coded(model, latents, Prior(mean, np.full_like(mean, 10)), 0, range(3))
+        return len(streams[0])
 
     assert size(latents * ONE) < 0.5 * size(np.zeros_like(latents))
 
@@ -110,7 +127,7 @@ def test_a_good_prior_saves_bits() -> None:
 def test_predicted_values_are_split_into_integer_and_fraction() -> None:
     model = random_model(3)
     mean = np.arange(-3 * ONE, 3 * ONE, dtype=np.int64)
-    bases, indexes = model.choose(mean, np.full_like(mean, 6))
+    bases, indexes = model.contexts(mean, np.full_like(mean, 6))
     fractions = indexes - 2 * MEAN_STEPS  # 6 lies in class 2
     assert fractions.min() == 0
     assert fractions.max() == MEAN_STEPS - 1
@@ -125,13 +142,8 @@ def test_arrays_restore_the_model() -> None:
     again = HyperContext.from_arrays(arrays)
     latents = np.random.default_rng(5).integers(-9, 9, (8, 4, 5)).astype(np.int32)
     prior = random_prior(np.random.default_rng(6), latents.shape)
-    walks = [Walk(m, prior, 7) for m in (model, again)]
-    streams = []
-    for walk, m in zip(walks, (model, again), strict=True):
-        encoder = AnsEncoder()
-        hyper_context.encode(walk, latents, range(len(m.groups())), encoder)
-        streams.append(encoder.finish())
-    assert streams[0] == streams[1]
+    streams, _ = coded(model, latents, prior, 7, range(3))
+    assert coded(again, latents, prior, 7, range(3))[0] == streams
 
 
 @pytest.mark.parametrize("name", list(random_model(0).to_arrays()))
@@ -153,6 +165,8 @@ def test_a_missing_array_is_refused(name: str) -> None:
         ("context_thresholds", np.array([1, 2], np.int32)),
         ("context_activity", np.array([0, 1 << 13], np.int16)),
         ("context_activity", np.array([0], np.int16)),
+        ("context_offsets", np.zeros((20, 4), np.int8)),
+        ("context_offsets", np.full((20, 5), 65, np.int8)),
     ],
 )
 def test_contradictions_are_refused(name: str, value: npt.NDArray[Any]) -> None:
@@ -172,11 +186,9 @@ def test_damaged_data_is_an_error_or_decodes_within_range() -> None:
     rng = np.random.default_rng(8)
     latents = rng.integers(-30, 30, (8, 5, 5)).astype(np.int32)
     prior = random_prior(rng, latents.shape)
-    encoder = AnsEncoder()
-    hyper_context.encode(Walk(model, prior, 2), latents, range(3), encoder)
-    data = bytearray(encoder.finish())
+    (data,), _ = coded(model, latents, prior, 2, range(3))
     for k in range(len(data)):
-        damaged = bytes(data[:k]) + bytes([data[k] ^ 0x55]) + bytes(data[k + 1 :])
+        damaged = data[:k] + bytes([data[k] ^ 0x55]) + data[k + 1 :]
         walk = Walk(model, prior, 2)
         try:
             decoder = AnsDecoder(damaged)

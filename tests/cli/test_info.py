@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from PIL import Image
 
+from nicodec.bitstream import container
+from nicodec.codecs import shallow_header
 from nicodec.models.zoo import Model
 
 Run = Callable[..., Result]
@@ -142,3 +145,26 @@ def test_verify_in_json(run: Run, coded: Path) -> None:
 def test_verify_without_network_needs_no_runtime(run: Run, coded: Path) -> None:
     assert run("verify", "--backend", "openvino", "photo.nic").exit_code == 1
     assert run("verify", "--backend", "openvino", "--no-network", "photo.nic").exit_code == 0
+
+
+def test_quality_of_a_shallow_file_is_shown(run: Run, folder: Path) -> None:
+    header = container.Header(
+        width=96,
+        height=64,
+        codec=shallow_header.NUMBER,
+        model=1,
+        model_hash=bytes(8),
+        channels=4,
+        stride_log2=4,
+        align_log2=4,
+        extra=shallow_header.codec_bytes(shallow_header.quality_steps(43.7)),
+    )
+    Path("shallow.nic").write_bytes(container.write(container.Container(header, (container.Segment(0, b""),))))
+    assert "codec 2, profile 0, quality 43.7\n" in run("info", "shallow.nic").stdout
+    assert json.loads(run("info", "--json", "shallow.nic").stdout)["parameters"] == {"quality": 43.7}
+    Path("damaged.nic").write_bytes(
+        container.write(container.Container(replace(header, extra=b""), (container.Segment(0, b""),)))
+    )
+    result = run("info", "damaged.nic")
+    assert result.exit_code == 1
+    assert "damaged.nic: the header has no valid quality" in result.stderr

@@ -64,6 +64,7 @@ def test_commands_are_all_there() -> None:
         "console",
         "failures",
         "tables",
+        "rate",
     }
     assert set(COMMANDS) == {file.stem for file in folder.glob("*.py")} - helpers - {"extras"}
 

@@ -122,8 +122,8 @@ def test_tiles_change_nothing(samples: "Samples", model: Model, monkeypatch: pyt
     picture = from_array(samples.photo(250, 330))
     whole = CODEC.encode(picture, model, EncodeSettings())
     pixels = decoded(whole, model).pixels
-    monkeypatch.setattr(tiling, "WHOLE_POSITIONS", 1)
-    monkeypatch.setattr(tiling, "TILE", 12)
+    monkeypatch.setattr(tiling, "WHOLE_PIXELS", 1)
+    monkeypatch.setattr(tiling, "TILE_PIXELS", 96)
     assert write(CODEC.encode(picture, model, EncodeSettings())) == write(whole)
     np.testing.assert_array_equal(decoded(whole, model).pixels, pixels)
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,90 +12,24 @@ from hypothesis import strategies as st
 
 import nicodec
 from nicodec.bitstream.container import Container, Header, read, write
-from nicodec.codecs import l3ic, l3ic_header, tiling
+from nicodec.codecs import l3ic_header, tiling
 from nicodec.codecs.base import DecodeRequest, EncodeSettings
 from nicodec.codecs.l3ic import L3ic, analyse_picture, code_latents, encode_picture
 from nicodec.errors import FormatError, RequestError
 from nicodec.images import Picture, from_array
 from nicodec.metrics.psnr import psnr
-from nicodec.models import zoo
 from nicodec.models.quantiser import quantise
 from nicodec.models.runtime import load_network
 from nicodec.models.zoo import Model
 
 if TYPE_CHECKING:
+    from nicodec.tests.codecs.conftest import BlockTransform
     from nicodec.tests.samples import Samples
 
 CODEC = L3ic()
 PROFILES = [EncodeSettings(), EncodeSettings(independent_channels=True)]
 IDS = ["context", "independent"]
 STEPS = [0.25, 0.5, 4097 / 4096, 1.6, 4.0]
-
-Floats = npt.NDArray[np.float64]
-
-
-def with_latent_type(model: Model, latent_type: str) -> Model:
-    architecture = {**model.card["architecture"], "latent_type": latent_type}
-    return replace(model, card={**model.card, "architecture": architecture})
-
-
-class BlockTransform:
-    """Stands for both networks: 16 cosines on every block of 8x8 pixels, orthogonal, in steps of 128.
-
-    Attributes:
-        synthesised: what the synthesis was given.
-    """
-
-    def __init__(self) -> None:
-        cosines = np.cos(np.pi * np.outer(np.arange(8) + 0.5, np.arange(8)) / 8)
-        cosines /= np.linalg.norm(cosines, axis=0)
-        slow = [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2)]
-        planes = [np.outer(cosines[:, u], cosines[:, v]).ravel() for u, v in slow]
-        basis = [np.kron(plane, colour) for plane in planes for colour in np.eye(3)]
-        basis.append(np.kron(np.outer(cosines[:, 2], cosines[:, 0]).ravel(), np.eye(3)[1]))
-        self._basis = np.stack(basis, axis=1)
-        self.synthesised: list[npt.NDArray[Any]] = []
-
-    def load(self, model: Model, part: str, **_: Any) -> Callable[[npt.NDArray[Any]], npt.NDArray[Any]]:
-        del model
-        return self._analyse if part == "encoder" else self._synthesise
-
-    def _analyse(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        height, width = pixels.shape[1] // 8, pixels.shape[2] // 8
-        blocks = pixels.reshape(height, 8, width, 8, 3).swapaxes(1, 2).reshape(height, width, 192)
-        latents: Floats = (blocks - 128.0) @ self._basis / 128.0
-        return latents.astype(np.float32).transpose(2, 0, 1)[None]
-
-    def _synthesise(self, latents: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-        self.synthesised.append(latents)
-        blocks: Floats = latents[0].transpose(1, 2, 0) @ (128.0 * self._basis.T) + 128.0
-        height, width = blocks.shape[:2]
-        pixels = blocks.reshape(height, width, 8, 8, 3).swapaxes(1, 2).reshape(1, 8 * height, 8 * width, 3)
-        return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-
-
-@pytest.fixture
-def transform(monkeypatch: pytest.MonkeyPatch) -> BlockTransform:
-    made = BlockTransform()
-    monkeypatch.setattr(l3ic, "load_network", made.load)
-    return made
-
-
-@pytest.fixture(scope="session")
-def flexible(model: Model) -> Model:
-    """The model, as if its networks took and gave fractions. They are replaced by `BlockTransform`."""
-    return with_latent_type(model, "float32")
-
-
-@pytest.fixture(scope="session")
-def rigid(model: Model) -> Model:
-    """The model, as if its decoder took integers alone."""
-    return with_latent_type(model, "int8")
-
-
-@pytest.fixture(scope="session")
-def photo(samples: "Samples") -> Picture:
-    return from_array(samples.photo(93, 122))
 
 
 def all_planes(container: Container, model: Model) -> npt.NDArray[np.int32]:
@@ -139,7 +72,7 @@ def test_steps_out_of_range_are_refused(photo: Picture, flexible: Model, step: f
 @pytest.mark.parametrize("settings", PROFILES, ids=IDS)
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_survives_the_file(
-    photo: Picture, flexible: Model, transform: BlockTransform, settings: EncodeSettings, step: float
+    photo: Picture, flexible: Model, transform: "BlockTransform", settings: EncodeSettings, step: float
 ) -> None:
     latents = analyse_picture(photo, flexible, settings)
     container = read(write(code_latents(latents, photo, flexible, settings, step)))
@@ -213,8 +146,8 @@ def test_tiles_change_nothing(
     whole = encode_picture(picture, flexible, EncodeSettings(), step=step)
     pixels = CODEC.decode(whole, flexible, DecodeRequest()).pixels
     latents = analyse_picture(picture, flexible, EncodeSettings())
-    monkeypatch.setattr(tiling, "WHOLE_POSITIONS", 1)
-    monkeypatch.setattr(tiling, "TILE", 12)
+    monkeypatch.setattr(tiling, "WHOLE_PIXELS", 1)
+    monkeypatch.setattr(tiling, "TILE_PIXELS", 96)
     assert write(encode_picture(picture, flexible, EncodeSettings(), step=step)) == write(whole)
     np.testing.assert_array_equal(CODEC.decode(whole, flexible, DecodeRequest()).pixels, pixels)
     np.testing.assert_allclose(analyse_picture(picture, flexible, EncodeSettings()), latents, atol=1e-6)
@@ -289,28 +222,6 @@ def test_info_describes_profiles_that_do_not_exist(photo: Picture, flexible: Mod
         assert nicodec.info(write(odd)).header.profile == profile
 
 
-@pytest.fixture(scope="module")
-def exported(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """The model with its weights in graphs that exchange float latents."""
-    pytest.importorskip("keras")
-    pytest.importorskip("onnx")
-    from nicodec.models import keras_weights, onnx_graph
-    from nicodec.models import l3ic as transforms
-
-    channels = model.card["architecture"]["channels"]
-    folder = Path(tmp_path_factory.mktemp("model"))
-    for part, network, graph in (
-        ("encoder", transforms.analysis(channels), onnx_graph.encoder_graph),
-        ("decoder", transforms.synthesis(channels), onnx_graph.decoder_graph),
-    ):
-        keras_weights.load_from_onnx(model.path(f"{part}.onnx"), network)
-        (folder / f"{part}.onnx").write_bytes(graph(network))
-    (folder / "entropy.npz").write_bytes(model.path("entropy.npz").read_bytes())
-    made = with_latent_type(model, "float32")
-    card = {name: value for name, value in made.card.items() if name != "encoder_hash"}
-    return replace(made, folder=folder, hash=zoo.model_hash(folder), card=card)
-
-
 @pytest.mark.train
 def test_float_graphs_code_as_those_of_integers_did(photo: Picture, model: Model, exported: Model) -> None:
     old, new = (CODEC.encode(photo, which, EncodeSettings()) for which in (model, exported))
@@ -344,8 +255,8 @@ def test_tiles_change_nothing_in_a_trained_model(
     picture = from_array(samples.photo(200, 264))
     whole = encode_picture(picture, exported, EncodeSettings(), step=1.5)
     pixels = CODEC.decode(whole, exported, DecodeRequest()).pixels
-    monkeypatch.setattr(tiling, "WHOLE_POSITIONS", 1)
-    monkeypatch.setattr(tiling, "TILE", 17)
+    monkeypatch.setattr(tiling, "WHOLE_PIXELS", 1)
+    monkeypatch.setattr(tiling, "TILE_PIXELS", 136)
     assert write(encode_picture(picture, exported, EncodeSettings(), step=1.5)) == write(whole)
     np.testing.assert_array_equal(CODEC.decode(whole, exported, DecodeRequest()).pixels, pixels)
 

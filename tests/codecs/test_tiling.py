@@ -24,10 +24,10 @@ STRIDE, HALO = 8, 6
 
 @given(st.integers(1, 3000), st.integers(0, 9))
 def test_spans_follow_each_other_and_have_their_halo(length: int, halo: int) -> None:
-    spans = tiling._spans(length, halo)
+    spans = tiling._spans(length, halo, STRIDE)
     assert [position for span in spans for position in range(span.start, span.stop)] == list(range(length))
     for span in spans:
-        assert span.stop - span.start <= tiling.TILE
+        assert (span.stop - span.start) * STRIDE <= tiling.TILE_PIXELS
         assert span.outer_start == max(0, span.start - halo)
         assert span.outer_stop == min(length, span.stop + halo)
         outer = list(range(span.outer_start, span.outer_stop))
@@ -36,9 +36,9 @@ def test_spans_follow_each_other_and_have_their_halo(length: int, halo: int) -> 
 
 
 def test_small_pictures_run_in_one_piece() -> None:
-    side = int(tiling.WHOLE_POSITIONS**0.5)
-    assert len(list(tiling._tiles(side, side, HALO))) == 1
-    assert len(list(tiling._tiles(side, side + 1, HALO))) > 1
+    side = int(tiling.WHOLE_PIXELS**0.5) // STRIDE
+    assert len(list(tiling._tiles(side, side, HALO, STRIDE))) == 1
+    assert len(list(tiling._tiles(side, side + 1, HALO, STRIDE))) > 1
 
 
 def blur(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -57,8 +57,8 @@ def rounded(latents: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
 
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiling, "WHOLE_POSITIONS", 1)
-    monkeypatch.setattr(tiling, "TILE", 11)
+    monkeypatch.setattr(tiling, "WHOLE_PIXELS", 1)
+    monkeypatch.setattr(tiling, "TILE_PIXELS", 88)
 
 
 @pytest.mark.usefixtures("small_tiles")
@@ -115,9 +115,9 @@ def test_tiled_networks_give_the_result_of_one_piece(
     latents = tiling.analyse(encoder, photo, channels, STRIDE, HALO, no_progress)
     symbols = rounded(latents)
     pixels = tiling.synthesise(decoder, symbols, 1.0, STRIDE, HALO, no_progress)
-    monkeypatch.setattr(tiling, "WHOLE_POSITIONS", 1)
+    monkeypatch.setattr(tiling, "WHOLE_PIXELS", 1)
     for tile in (13, 25):
-        monkeypatch.setattr(tiling, "TILE", tile)
+        monkeypatch.setattr(tiling, "TILE_PIXELS", STRIDE * tile)
         tiled = tiling.analyse(encoder, photo, channels, STRIDE, HALO, no_progress)
         np.testing.assert_array_equal(tiled, latents)
         np.testing.assert_array_equal(tiling.synthesise(decoder, symbols, 1.0, STRIDE, HALO, no_progress), pixels)

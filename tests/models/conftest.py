@@ -57,6 +57,33 @@ def entry(shelf: Path) -> Entry:
 
 
 @pytest.fixture(scope="session")
+def run_graph() -> Callable[..., npt.NDArray[Any]]:
+    """Runs the bytes of an ONNX file on one array."""
+    ort: Any = pytest.importorskip("onnxruntime")
+
+    def run(file: bytes, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
+        (output,) = session.run(None, {session.get_inputs()[0].name: array})
+        return np.asarray(output)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def chain() -> Callable[..., Any]:
+    """Makes a Keras model of layers one after the other."""
+    keras: Any = pytest.importorskip("keras")
+
+    def build(*layers: Any, channels: int = 3) -> Any:
+        x = source = keras.Input((None, None, channels))
+        for layer in layers:
+            x = layer(x)
+        return keras.Model(source, x, name="chain")
+
+    return build
+
+
+@pytest.fixture(scope="session")
 def photo() -> npt.NDArray[np.uint8]:
     """A picture with waves and noise, uint8 (1, 192, 256, 3)."""
     y, x, colour = np.mgrid[:192, :256, :3]
@@ -74,10 +101,11 @@ def transforms(photo: npt.NDArray[np.uint8]) -> tuple[Any, Any]:
 
     keras.utils.set_random_seed(1)
     analysis, synthesis = l3ic.analysis(16), l3ic.synthesis(16)
-    latents = np.asarray(analysis(photo / 255.0))
+    to_numpy = keras.ops.convert_to_numpy
+    latents = to_numpy(analysis(photo / 255.0))
     analysis.get_layer("latent_scale").set_weights([5 / latents.std(axis=(0, 1, 2))])
-    symbols = np.clip(np.round(np.asarray(analysis(photo / 255.0))), *l3ic.CODEBOOK)
-    spread = np.asarray(synthesis(symbols)).std()
+    symbols = np.clip(np.round(to_numpy(analysis(photo / 255.0))), *l3ic.CODEBOOK)
+    spread = to_numpy(synthesis(symbols)).std()
     synthesis.get_layer("latent_unscale").set_weights([np.linspace(0.1, 0.3, 16) / spread])
     for transform in (analysis, synthesis):
         keras_weights.round_to_half(transform)

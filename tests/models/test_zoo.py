@@ -45,6 +45,26 @@ def test_model_carries_what_the_card_says(entry: Entry) -> None:
     assert len({model, zoo.find("l3ic-32c")}) == 1
 
 
+def test_families_hold_the_newest_revision_of_each_model(entry: Entry) -> None:
+    for model_id, number, revision in (("a-2", 2, 1), ("a-1", 1, 1), ("a-1", 1, 2)):
+        entry(model_id, revision, model=number, architecture={"family": "a"})
+    entry("b-1", model=3, architecture={"family": "b"})
+    entry("plain", model=4, architecture={})
+    family = zoo.find_model_or_family("a")
+    assert isinstance(family, zoo.Family)
+    assert (family.name, family.listing) == ("a", "a-1, a-2")
+    assert listed(family.models) == [("a-1", 2), ("a-2", 1)]
+    assert zoo.find_model_or_family("a-1") == zoo.find("a-1")
+    with pytest.raises(ModelMissingError, match="no model 'c' is installed"):
+        zoo.find_model_or_family("c")
+
+
+def test_a_model_comes_before_a_family_of_its_name(entry: Entry) -> None:
+    entry("a", model=1, architecture={"family": "b"})
+    entry("b", model=2, architecture={"family": "a"})
+    assert zoo.find_model_or_family("a") == zoo.find("a")
+
+
 def test_passes_over_what_is_no_revision(entry: Entry, shelf: Path) -> None:
     entry("l3ic-32c", 1)
     for name in ("0", "01", "latest", "-1", "1.5", "²"):
@@ -134,18 +154,19 @@ def test_path_of_an_absent_file(entry: Entry) -> None:
         model.path("encoder.onnx")
 
 
-def test_verify_covers_an_encoder_that_the_card_names(entry: Entry) -> None:
+@pytest.mark.parametrize(("name", "key"), zoo.ENCODER_HASHES.items())
+def test_verify_covers_an_encoder_that_the_card_names(entry: Entry, name: str, key: str) -> None:
     folder = entry()
-    (folder / "encoder.onnx").write_bytes(b"analysis")
+    (folder / name).write_bytes(b"analysis")
     card = json.loads((folder / "card.json").read_text())
-    card["encoder_hash"] = zoo.file_hash(folder / "encoder.onnx").hex()
+    card[key] = zoo.file_hash(folder / name).hex()
     (folder / "card.json").write_text(json.dumps(card))
     model = zoo.find("l3ic-32c")
     model.verify()
-    (folder / "encoder.onnx").write_bytes(b"analysiS")
+    (folder / name).write_bytes(b"analysiS")
     with pytest.raises(ModelMismatchError, match="damaged"):
         model.verify()
-    (folder / "encoder.onnx").unlink()
+    (folder / name).unlink()
     model.verify()
 
 

@@ -1,6 +1,10 @@
-"""A codec without networks, as a plugin: latents are the samples divided by 16, so tests need no weights."""
+"""A codec without networks, as a plugin: latents are the samples divided by 16, so tests need no weights.
+
+A quality divides by 64 to 2 instead; the header then says by how much.
+"""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +13,13 @@ import numpy.typing as npt
 
 from nicodec.bitstream.ans import AnsDecoder, AnsEncoder
 from nicodec.bitstream.container import ColourSpace, Container, Header, Segment
-from nicodec.bitstream.tables import FrequencyTable
+from nicodec.bitstream.tables import FrequencyTable, normalise
 from nicodec.codecs import registry
 from nicodec.codecs.alpha import decode_alpha, encode_alpha
 from nicodec.codecs.base import DecodeRequest, EncodeSettings, Progress, SegmentInfo, no_progress
 from nicodec.codecs.metadata import chunks_of, picture_of
-from nicodec.errors import BackendError, RequestError
+from nicodec.codecs.trials import CodedTrials, Trials
+from nicodec.errors import BackendError, FormatError, RequestError
 from nicodec.images import Picture
 from nicodec.models import zoo
 
@@ -25,6 +30,8 @@ NUMBER = 250
 MODEL = "fake-3c"
 INDEPENDENT = 1
 
+_STEP = 16
+
 
 class FakeCodec:
     id = "fake"
@@ -34,8 +41,9 @@ class FakeCodec:
         self, picture: Picture, model: zoo.Model, settings: EncodeSettings, progress: Progress = no_progress
     ) -> Container:
         _check_backend(settings.backend)
-        latents = np.moveaxis(picture.pixels // 16, -1, 0).astype(np.int32)
-        payloads = [_coded(part) for part in (latents if settings.independent_channels else latents[None])]
+        step = _STEP if settings.quality is None else round(64 / 32 ** (settings.quality / 100))
+        latents = np.moveaxis(picture.pixels // step, -1, 0).astype(np.int32)
+        payloads = [_coded(part, step) for part in (latents if settings.independent_channels else latents[None])]
         if picture.alpha is not None:
             payloads.append(encode_alpha(picture.alpha))
         for done in range(3):
@@ -53,9 +61,19 @@ class FakeCodec:
             align_log2=0,
             segments=len(payloads),
             profile=INDEPENDENT if settings.independent_channels else 0,
+            extra=b"" if settings.quality is None else bytes([step]),
         )
         segments = tuple(Segment(index, payload) for index, payload in enumerate(payloads))
         return Container(header, segments, chunks_of(picture))
+
+    def trials(
+        self, picture: Picture, model: zoo.Model, settings: EncodeSettings, progress: Progress = no_progress
+    ) -> Trials:
+        def encode(quality: float) -> Container:
+            return self.encode(picture, model, replace(settings, quality=quality))
+
+        progress(1, 1)
+        return CodedTrials(encode, lambda container: self.decode(container, model, DecodeRequest()))
 
     def decode(
         self, container: Container, model: zoo.Model, request: DecodeRequest, progress: Progress = no_progress
@@ -66,9 +84,15 @@ class FakeCodec:
             raise RequestError("the channels depend on each other")
         wanted = request.channels if request.channels is not None else frozenset(range(header.channels))
         latents = np.zeros((header.channels, header.height, header.width), np.int32)
-        latents[sorted(wanted)] = self.decode_planes(container, model, tuple(sorted(wanted)))
-        pixels = np.moveaxis(latents * 16 + 8, 0, -1).astype(np.uint8)
-        alpha = container.segments[-1].payload if header.alpha else None
+        arrived = {segment.index for segment in container.segments if segment.complete}
+        if request.allow_partial and header.profile == INDEPENDENT:
+            wanted &= arrived
+        if wanted:
+            latents[sorted(wanted)] = self.decode_planes(container, model, tuple(sorted(wanted)))
+        step = _step(header)
+        pixels = np.clip(np.moveaxis(latents * step + step // 2, 0, -1), 0, 255).astype(np.uint8)
+        has_alpha = header.alpha and header.segments - 1 in arrived
+        alpha = container.segments[-1].payload if has_alpha else None
         progress(1, 1)
         return picture_of(
             np.ascontiguousarray(pixels),
@@ -81,9 +105,12 @@ class FakeCodec:
         if any(channel >= header.channels for channel in channels):
             raise RequestError(f"the file has channels 0 to {header.channels - 1}")
         size = (header.height, header.width)
+        payloads = {segment.index: segment.payload for segment in container.segments if segment.complete}
+        if not set(channels if header.profile == INDEPENDENT else (0,)) <= set(payloads):
+            raise FormatError("a segment is missing: get a complete copy of the file")
         if header.profile != INDEPENDENT:
-            return _decoded(container.segments[0].payload, (header.channels, *size))[list(channels)]
-        return np.stack([_decoded(container.segments[channel].payload, size) for channel in channels])
+            return _decoded(payloads[0], (header.channels, *size), _step(header))[list(channels)]
+        return np.stack([_decoded(payloads[channel], size, _step(header)) for channel in channels])
 
     def verify(self, container: Container, model: zoo.Model) -> None:
         self.decode_planes(container, model, tuple(range(container.header.channels)))
@@ -131,18 +158,22 @@ def _check_backend(backend: str) -> None:
         raise BackendError("backend openvino cannot be imported: pip install nicodec[openvino]")
 
 
-def _coded(latents: npt.NDArray[np.int32]) -> bytes:
+def _step(header: Header) -> int:
+    return header.extra[0] if header.extra else _STEP
+
+
+def _coded(latents: npt.NDArray[np.int32], step: int) -> bytes:
     encoder = AnsEncoder()
-    encoder.append(latents.ravel(), _table())
+    encoder.append(latents.ravel(), _table(step))
     return encoder.finish()
 
 
-def _decoded(payload: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.int32]:
+def _decoded(payload: bytes, shape: tuple[int, ...], step: int) -> npt.NDArray[np.int32]:
     decoder = AnsDecoder(payload)
-    values = decoder.take(_table(), int(np.prod(shape)))
+    values = decoder.take(_table(step), int(np.prod(shape)))
     decoder.finish()
     return values.reshape(shape).astype(np.int32)
 
 
-def _table() -> FrequencyTable:
-    return FrequencyTable([4096] * 16, minimum=0)
+def _table(step: int) -> FrequencyTable:
+    return FrequencyTable(normalise([1] * -(-256 // step)), minimum=0)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from nicodec.tests.samples import Samples
     from nicodec.training.config import L3icConfig
 
+Differentiated = tuple[float, list[npt.NDArray[Any]]]
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
@@ -73,18 +75,7 @@ def codec(config: "L3icConfig", pictures: Path, tmp_path_factory: pytest.TempPat
     return made
 
 
-Differentiated = tuple[float, list[npt.NDArray[Any]]]
-
-
-@pytest.fixture(scope="session")
-def differentiate() -> Callable[..., Differentiated]:
-    """Calls a function of arrays; returns its scalar value and the gradient with respect to each array."""
-    keras: Any = pytest.importorskip("keras")
-    chosen: Callable[..., Differentiated] = globals()[f"_differentiate_{keras.backend.backend()}"]
-    return chosen
-
-
-def _differentiate_tensorflow(function: Callable[..., Any], *arrays: npt.NDArray[Any]) -> Differentiated:
+def _with_tensorflow(function: Callable[..., Any], *arrays: npt.NDArray[Any]) -> Differentiated:
     tf: Any = pytest.importorskip("tensorflow")
     variables = [tf.Variable(array) for array in arrays]
     with tf.GradientTape() as tape:
@@ -92,14 +83,22 @@ def _differentiate_tensorflow(function: Callable[..., Any], *arrays: npt.NDArray
     return float(value), [np.asarray(gradient) for gradient in tape.gradient(value, variables)]
 
 
-def _differentiate_jax(function: Callable[..., Any], *arrays: npt.NDArray[Any]) -> Differentiated:
+def _with_jax(function: Callable[..., Any], *arrays: npt.NDArray[Any]) -> Differentiated:
     jax: Any = pytest.importorskip("jax")
     value, gradients = jax.value_and_grad(function, argnums=tuple(range(len(arrays))))(*arrays)
     return float(value), [np.asarray(gradient) for gradient in gradients]
 
 
-def _differentiate_torch(function: Callable[..., Any], *arrays: npt.NDArray[Any]) -> Differentiated:
+def _with_torch(function: Callable[..., Any], *arrays: npt.NDArray[Any]) -> Differentiated:
     torch: Any = pytest.importorskip("torch")
     tensors = [torch.tensor(array, requires_grad=True) for array in arrays]
     value = function(*tensors)
     return float(value.detach()), [gradient.numpy() for gradient in torch.autograd.grad(value, tensors)]
+
+
+@pytest.fixture(scope="session")
+def differentiate() -> Callable[..., Differentiated]:
+    """Calls a function of arrays; returns its scalar value and the gradient with respect to each array."""
+    keras: Any = pytest.importorskip("keras")
+    by_backend = {"tensorflow": _with_tensorflow, "jax": _with_jax, "torch": _with_torch}
+    return by_backend[keras.backend.backend()]

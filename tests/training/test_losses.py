@@ -1,5 +1,7 @@
 """Training losses: the numbers of the metrics, and gradients that never blow up."""
 
+# pyright: reportPrivateUsage=false
+
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 

@@ -1,7 +1,5 @@
 """The rate of training: a code that a decoder could follow, and of the right length."""
 
-# pyright: reportPrivateUsage=false
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,0 +1,72 @@
+"""How an encoder chooses the integer for each latent: by rounding, or by weighing bits against error.
+
+Decoders do not care; the choice is the encoder's alone.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from ..bitstream.hyper_context import Chooser, Planes, PriorStep, Step
+from ..bitstream.tables import FREQUENCY_BITS, TableSet
+from .shallow_model import ShallowModel
+
+__all__ = ["Chooser", "chooser"]
+
+PLAIN_EFFORT = 1
+"""Up to this effort latents are rounded."""
+
+_ESCAPE_BITS = 8.0
+
+
+def chooser(exact: npt.NDArray[np.float32], tables: ShallowModel, steps: int, effort: int) -> Chooser:
+    """The way to choose values at an effort.
+
+    Args:
+        exact: float32 (channels, h, w) latents in quantisation steps.
+        tables: the model.
+        steps: quality in the header's steps.
+        effort: 1 to 9.
+    """
+    flat = exact.reshape(len(exact), -1)
+
+    def rounded(step: Step | PriorStep, bases: Planes, indexes: npt.NDArray[np.int64]) -> Planes:
+        del bases, indexes
+        return np.rint(flat[step.channels][:, step.positions]).astype(np.int32)
+
+    if effort <= PLAIN_EFFORT:
+        return rounded
+    costs = tables.step_cost(steps).reshape(-1, 1)
+
+    def weighed(step: Step | PriorStep, bases: Planes, indexes: npt.NDArray[np.int64]) -> Planes:
+        """The nearest integer or its neighbour towards the predicted one, whichever costs less."""
+        wanted = flat[step.channels][:, step.positions]
+        near = np.rint(wanted).astype(np.int32)
+        nearer = near - np.sign(near - bases).astype(np.int32)
+        context = step.model
+        prices = [
+            _bits(context.tables, values - bases, indexes)
+            + costs[step.channels] * np.square(wanted - context.centroids(values, bases, indexes))
+            for values in (near, nearer)
+        ]
+        return np.where(prices[1] < prices[0], nearer, near)
+
+    return weighed
+
+
+def _bits(tables: TableSet, distances: Planes, indexes: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """Code length of distances from the predicted integer, float32; an escape counts with a flat extra."""
+    inside = (distances >= tables.minimum) & (distances < tables.maximum)
+    entries = np.where(inside, distances, tables.maximum) - tables.minimum
+    bits: npt.NDArray[np.float32] = _price_list(tables)[indexes, entries] + np.where(
+        inside, 0, np.float32(_ESCAPE_BITS)
+    )
+    return bits
+
+
+@lru_cache(maxsize=4)
+def _price_list(tables: TableSet) -> npt.NDArray[np.float32]:
+    """Bits of every symbol under every table."""
+    prices: npt.NDArray[np.float32] = (FREQUENCY_BITS - np.log2(tables.frequencies)).astype(np.float32)
+    return prices

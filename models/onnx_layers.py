@@ -1,0 +1,179 @@
+"""The ONNX form of every kind of Keras layer that the architectures are made of.
+
+Tensors are (n, channels, h, w) in float32. Extents must be multiples of the strides, as every codec pads them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from onnx import TensorProto
+
+from ..errors import RequestError
+from .graph_writer import GraphWriter
+from .keras_weights import half_weights
+from .layers import GDN, GDN_FLOOR, ChannelScale, DepthToSpace
+from .shallow import Compress
+from .transposed_graph import TransposedConvolution, add_transposed_convolution
+
+
+def add_layers(graph: GraphWriter, model: Any, entry: str) -> str:
+    """Adds the layers between a model's input and output.
+
+    Args:
+        graph: where to.
+        model: a functional Keras model with one input and one output.
+        entry: the tensor that the first layer is fed from.
+
+    Returns:
+        The tensor that the last layer gives.
+
+    Raises:
+        RequestError: the model holds a layer, or a kind of it, that has no ONNX form here.
+        ModelError: a weight is beyond the range of half precision.
+    """
+    names = {id(model.inputs[0]): entry}
+    for layer in model.layers:  # Keras keeps them in topological order
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        convert = _CONVERTERS.get(type(layer))
+        if convert is None:
+            supported = ", ".join(kind.__name__ for kind in _CONVERTERS)
+            raise _unsupported(layer, f"a {type(layer).__name__}", supported)
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        if any(id(tensor) not in names for tensor in inputs):
+            raise _unsupported(layer, "fed by a second input or a layer used twice", "layers used once, in one model")
+        names[id(layer.output)] = convert(graph, layer, *(names[id(tensor)] for tensor in inputs))
+    return names[id(model.outputs[0])]
+
+
+def _weights(graph: GraphWriter, layer: Any) -> dict[str, str]:
+    """Adds a layer's weights; returns the names of their float32 tensors by the names they have in the layer."""
+    names: dict[str, str] = {}
+    for name, array in half_weights(layer).items():
+        half = graph.constant(name, array, np.float16)
+        names[name.removeprefix(f"{layer.name}/")] = graph.add("Cast", half, to=TensorProto.FLOAT)
+    return names
+
+
+def _rescaling(graph: GraphWriter, layer: Any, x: str) -> str:
+    scaled = graph.add("Mul", x, graph.constant(f"{layer.name}/factor", layer.scale))
+    return graph.add("Add", scaled, graph.constant(f"{layer.name}/offset", layer.offset))
+
+
+def _convolution(graph: GraphWriter, layer: Any, x: str) -> str:
+    _require_plain(layer)
+    if layer.groups != 1:
+        raise _unsupported(layer, "grouped", "one group alone")
+    weights = _weights(graph, layer)
+    return graph.add(
+        "Conv",
+        x,
+        *(weights[name] for name in ("kernel", "bias") if name in weights),
+        kernel_shape=layer.kernel_size,
+        strides=layer.strides,
+        pads=_same_padding(layer.kernel_size, layer.strides),
+    )
+
+
+def _transposed_convolution(graph: GraphWriter, layer: Any, x: str) -> str:
+    _require_plain(layer)
+    (side, width), (stride, across) = layer.kernel_size, layer.strides
+    if side != width or stride != across or side < stride or layer.output_padding is not None:
+        raise _unsupported(
+            layer,
+            f"of kernel {layer.kernel_size}, strides {layer.strides} and output padding {layer.output_padding}",
+            "square kernels of at least the stride, without output padding",
+        )
+    shape = TransposedConvolution(layer.input.shape[-1], layer.filters, side, stride)
+    return add_transposed_convolution(graph, layer.name, shape, x, _weights(graph, layer))
+
+
+def _require_plain(layer: Any) -> None:
+    """Refuses convolutions of another padding, order of axes, activation or dilation than the architectures have."""
+    if layer.padding != "same" or layer.data_format != "channels_last":
+        raise _unsupported(layer, f"padded {layer.padding!r}, {layer.data_format}", "'same' and channels_last")
+    if layer.activation is not keras.activations.linear:
+        raise _unsupported(layer, "fused with an activation", "an activation layer of its own")
+    if set(layer.dilation_rate) != {1}:
+        raise _unsupported(layer, "dilated", "kernels without gaps")
+
+
+def _same_padding(kernel: tuple[int, int], strides: tuple[int, int]) -> list[int]:
+    """Explicit form of "same" padding for extents that are multiples of the stride: the odd one goes last."""
+    totals = [max(k - s, 0) for k, s in zip(kernel, strides, strict=True)]
+    return [total // 2 for total in totals] + [total - total // 2 for total in totals]
+
+
+def _leaky_relu(graph: GraphWriter, layer: Any, x: str) -> str:
+    return graph.add("LeakyRelu", x, alpha=float(layer.negative_slope))
+
+
+def _relu(graph: GraphWriter, layer: Any, x: str) -> str:
+    if layer.max_value is not None or layer.negative_slope or layer.threshold:
+        raise _unsupported(layer, "a ReLU with a limit, slope or threshold", "plain ReLU and LeakyReLU")
+    return graph.add("Relu", x)
+
+
+def _activation(graph: GraphWriter, layer: Any, x: str) -> str:
+    if layer.activation is not keras.activations.sigmoid:
+        raise _unsupported(layer, f"the activation {layer.activation.__name__}", "sigmoid alone")
+    return graph.add("Sigmoid", x)
+
+
+def _sum(graph: GraphWriter, layer: Any, *terms: str) -> str:
+    if len(terms) != 2:
+        raise _unsupported(layer, f"a sum of {len(terms)}", "sums of two")
+    return graph.add("Add", *terms)
+
+
+def _product(graph: GraphWriter, layer: Any, *factors: str) -> str:
+    if len(factors) != 2:
+        raise _unsupported(layer, f"a product of {len(factors)}", "products of two")
+    return graph.add("Mul", *factors)
+
+
+def _depth_to_space(graph: GraphWriter, layer: Any, x: str) -> str:
+    return graph.add("DepthToSpace", x, blocksize=layer.factor, mode="DCR")
+
+
+def _channel_scale(graph: GraphWriter, layer: Any, x: str) -> str:
+    axes = graph.constant(f"{layer.name}/axes", (1, 2), np.int64)
+    return graph.add("Mul", x, graph.add("Unsqueeze", _weights(graph, layer)["scale"], axes))
+
+
+def _gdn(graph: GraphWriter, layer: Any, x: str) -> str:
+    """A 1x1 convolution of magnitudes, with the squares of the roots that the file holds."""
+    squares = {name: graph.add("Mul", root, root) for name, root in _weights(graph, layer).items()}
+    gamma = graph.add("Transpose", squares["gamma_root"], perm=(1, 0))
+    kernel = graph.add("Unsqueeze", gamma, graph.constant(f"{layer.name}/axes", (2, 3), np.int64))
+    beta = graph.add("Add", squares["beta_root"], graph.constant(f"{layer.name}/floor", GDN_FLOOR))
+    norm = graph.add("Conv", graph.add("Abs", x), kernel, beta, kernel_shape=(1, 1))
+    return graph.add("Mul" if layer.inverse else "Div", x, norm)
+
+
+def _compress(graph: GraphWriter, layer: Any, x: str) -> str:
+    one = graph.constant(f"{layer.name}/one", 1.0)
+    magnitude = graph.add("Log", graph.add("Add", graph.add("Abs", x), one))
+    return graph.add("Mul", graph.add("Sign", x), magnitude)
+
+
+_CONVERTERS: dict[type, Callable[..., str]] = {
+    keras.layers.Rescaling: _rescaling,
+    keras.layers.Conv2D: _convolution,
+    keras.layers.Conv2DTranspose: _transposed_convolution,
+    keras.layers.LeakyReLU: _leaky_relu,
+    keras.layers.ReLU: _relu,
+    keras.layers.Activation: _activation,
+    keras.layers.Add: _sum,
+    keras.layers.Multiply: _product,
+    DepthToSpace: _depth_to_space,
+    ChannelScale: _channel_scale,
+    GDN: _gdn,
+    Compress: _compress,
+}
+
+
+def _unsupported(layer: Any, found: str, supported: str) -> RequestError:
+    return RequestError(f"layer {layer.name} is {found}, which cannot be exported: supported are {supported}")

@@ -1,0 +1,268 @@
+"""The shallow-decoder codec on a small model that has not been trained: a KLT with its integer entropy model."""
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+pytestmark = pytest.mark.train
+pytest.importorskip("keras")
+
+from PIL import Image
+
+from nicodec.bitstream import container as nic
+from nicodec.bitstream.container import Container
+from nicodec.codecs import shallow, shallow_header, shallow_model
+from nicodec.codecs.base import DecodeRequest, EncodeSettings
+from nicodec.errors import FormatError, NicodecError, RequestError
+from nicodec.images import Picture, from_array
+from nicodec.metrics.psnr import psnr
+from nicodec.models import zoo
+from nicodec.models.zoo import Model
+
+if TYPE_CHECKING:
+    from nicodec.tests.samples import Samples
+
+CODEC = shallow.Shallow()
+
+
+@pytest.fixture(scope="module")
+def small(samples: "Samples", tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """96 channels at the KLT start, the tables fitted to a few crops of a photo."""
+    from nicodec.models.shallow import Architecture
+    from nicodec.training import data, export, hyperprior_export, hyperprior_family
+    from nicodec.training.checkpoint import RunState
+    from nicodec.training.config import HyperpriorConfig
+    from nicodec.training.hyperprior import build_codec
+
+    folder = tmp_path_factory.mktemp("shallow")
+    crops = [samples.photo(512, 512)[y : y + 256, x : x + 256] for y in (0, 128, 256) for x in (0, 128, 256)]
+    paths = [folder / f"{k}.png" for k in range(len(crops))]
+    for path, crop in zip(paths, crops, strict=True):
+        Image.fromarray(crop).save(path)
+    config = HyperpriorConfig(
+        model="shallow-two-layer",
+        architecture=Architecture(latents=96, hyper_latents=8, analysis_width=8),
+        lambdas=(0.001, 0.01, 0.1),
+        steps=2,
+        crop=64,
+    )
+    codec = build_codec(config)
+    hyperprior_family.start(codec, config, np.stack(crops), None)
+    entry = folder / "zoo" / config.model / "1"
+    entry.mkdir(parents=True)
+    written = hyperprior_export.write(codec, config, entry, paths)
+    export._write_card(entry, export._card(written, config, RunState(), entry, len(paths)))
+    assert data.find_pictures(folder) == paths
+    (model,) = zoo.installed([folder / "zoo"])
+    return model
+
+
+@pytest.fixture(scope="module")
+def photo(samples: "Samples") -> Picture:
+    return from_array(samples.photo(200, 280))
+
+
+def coded(picture: Picture, model: Model, **settings: Any) -> Container:
+    return nic.read(nic.write(CODEC.encode(picture, model, EncodeSettings(**settings))))
+
+
+def restored(container: Container, model: Model, **request: Any) -> Picture:
+    return CODEC.decode(container, model, DecodeRequest(**request))
+
+
+def size(container: Container) -> int:
+    return len(nic.write(container))
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_better_qualities_cost_more_and_look_better(small: Model, photo: Picture, fast: bool) -> None:
+    files = [coded(photo, small, quality=q, fast_decode=fast, effort=1) for q in (0, 12.5, 30, 55, 80, 100)]
+    qualities = [psnr(photo.pixels, restored(file, small).pixels) for file in files]
+    assert all(np.diff([size(file) for file in files]) > 0)
+    assert all(np.diff(qualities) > 0)
+    assert qualities[-1] > 27
+
+
+def test_the_context_makes_files_smaller_and_changes_nothing_else(small: Model, photo: Picture) -> None:
+    slow, fast = (coded(photo, small, quality=50, effort=1, fast_decode=fast) for fast in (False, True))
+    assert size(slow) < 0.95 * size(fast)
+    difference = restored(slow, small).pixels.astype(int) - restored(fast, small).pixels
+    assert np.abs(difference).mean() < 1  # the integers are the same; where in its cell each lies is known less well
+
+
+def test_effort_saves_more_bits_than_it_costs_quality(small: Model, photo: Picture) -> None:
+    """At the quality that plain rounding has, weighing bits against error needs fewer bits."""
+    plain = [coded(photo, small, quality=q, effort=1) for q in (40, 60)]
+    weighed = coded(photo, small, quality=60, effort=5)
+    decibels = [psnr(photo.pixels, restored(file, small).pixels) for file in plain]
+    reached = psnr(photo.pixels, restored(weighed, small).pixels)
+    share = (reached - decibels[0]) / (decibels[1] - decibels[0])
+    expected = np.exp(np.log(size(plain[0])) * (1 - share) + np.log(size(plain[1])) * share)
+    assert 0 < share < 1
+    assert size(weighed) < 0.99 * expected
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 400), (400, 1), (17, 16), (63, 65), (100, 130)])
+def test_every_size_comes_back(small: Model, samples: "Samples", height: int, width: int) -> None:
+    pixels = samples.photo(400, 400)[:height, :width]
+    picture = from_array(np.ascontiguousarray(pixels))
+    decoded = restored(coded(picture, small, quality=100), small)
+    assert decoded.pixels.shape == picture.pixels.shape
+    assert psnr(picture.pixels, decoded.pixels) > 20
+
+
+def test_gray_and_transparency_come_back(small: Model, samples: "Samples") -> None:
+    alpha = samples.noise(60, 90)
+    picture = from_array(samples.gray_photo(60, 90), alpha=alpha)
+    container = coded(picture, small)
+    decoded = restored(container, small)
+    assert decoded.is_gray
+    np.testing.assert_array_equal(decoded.alpha, alpha)
+    assert [info.content for info in CODEC.describe(container)][-1] == "alpha"
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_a_constant_picture_is_small(small: Model, value: int) -> None:
+    picture = from_array(np.full((160, 160, 3), value, np.uint8))
+    container = coded(picture, small, quality=50)
+    assert size(container) < picture.pixels.size / 40
+    assert np.abs(restored(container, small).pixels.astype(int) - value).max() <= 6
+
+
+def test_noise_is_not_larger_than_its_pixels(small: Model, samples: "Samples") -> None:
+    picture = from_array(samples.noise(96, 96, 3))
+    container = coded(picture, small, quality=100)
+    assert size(container) < picture.pixels.size + 100
+    assert restored(container, small).pixels.shape == picture.pixels.shape
+
+
+def test_stripes_are_coded_one_by_one(small: Model, photo: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shallow_header, "STRIPE_POSITIONS", 1)
+    monkeypatch.setattr(shallow_header, "MIN_STRIPE_ROWS", 4)
+    container = coded(photo, small, quality=70)
+    assert len(shallow_header.stripes_of(13, 18)) == 4
+    assert container.header.segments == 4 * (len(shallow_model.load(small).bands))
+    assert psnr(photo.pixels, restored(container, small).pixels) > 28
+    contents = [info.content for info in CODEC.describe(container)]
+    assert contents[0] == "hyper-latents, stripe 0"
+    assert contents[4] == "band 0, stripe 0"
+    assert contents[-1] == f"band {len(shallow_model.load(small).bands) - 2}, stripe 3"
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_lost_bands_are_predicted_if_wished(small: Model, photo: Picture, fast: bool) -> None:
+    """Every band that arrives makes the picture better; without the hyper-latents there is none."""
+    container = coded(photo, small, quality=60, fast_decode=fast)
+    qualities: list[float] = []
+    for count in range(1, len(container.segments) + 1):
+        cut = replace(container, segments=container.segments[:count])
+        if count < len(container.segments):
+            with pytest.raises(FormatError, match="missing"):
+                restored(cut, small)
+        qualities.append(psnr(photo.pixels, restored(cut, small, allow_partial=True).pixels))
+    assert all(np.diff(qualities) > 0.5)
+    with pytest.raises(FormatError, match="segment 0 is missing"):
+        restored(replace(container, segments=container.segments[1:]), small, allow_partial=True)
+
+
+def test_the_whole_picture_is_the_same_on_every_number_of_threads(small: Model, photo: Picture) -> None:
+    container = coded(photo, small, threads=1)
+    pictures = [restored(container, small, threads=threads).pixels for threads in (1, 2)]
+    np.testing.assert_array_equal(*pictures)
+
+
+def test_damage_is_an_error_or_a_picture(small: Model, samples: "Samples") -> None:
+    """With the checksum made right, whatever the bytes say must not do harm."""
+    picture = from_array(samples.photo(40, 50))
+    container = CODEC.encode(picture, small, EncodeSettings(quality=40))
+    rng = np.random.default_rng(3)
+    errors = 0
+    for _ in range(120):
+        segments = list(container.segments)
+        index = int(rng.integers(len(segments)))
+        payload = bytearray(segments[index].payload or b"\0")
+        payload[rng.integers(len(payload))] ^= 1 << rng.integers(8)
+        segments[index] = replace(segments[index], payload=bytes(payload))
+        try:
+            decoded = restored(replace(container, segments=tuple(segments)), small)
+        except NicodecError:
+            errors += 1
+        else:
+            assert decoded.pixels.shape == picture.pixels.shape
+    assert errors > 60
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"profile": 2},
+        {"extra": b""},
+        {"extra": b"\xff\xff"},
+        {"channels": 95},
+        {"segments": 3},
+        {"layers": 2},
+        {"depth": 9},
+        {"align_log2": 6},
+    ],
+    ids=str,
+)
+def test_headers_that_no_encoder_writes_are_refused(small: Model, photo: Picture, changes: dict[str, Any]) -> None:
+    container = CODEC.encode(photo, small, EncodeSettings())
+    wrong = replace(container, header=replace(container.header, **changes))
+    for task in (CODEC.verify, lambda c, m: CODEC.decode(c, m, DecodeRequest())):
+        with pytest.raises(FormatError):
+            task(wrong, small)
+
+
+@pytest.mark.parametrize("quality", [-0.1, 100.5, float("nan")])
+def test_qualities_out_of_range_are_refused(small: Model, photo: Picture, quality: float) -> None:
+    with pytest.raises(RequestError, match="choose one from 0"):
+        CODEC.encode(photo, small, EncodeSettings(quality=quality))
+
+
+def test_what_the_codec_lacks_is_refused(small: Model, photo: Picture) -> None:
+    with pytest.raises(RequestError, match="no independent channels"):
+        CODEC.encode(photo, small, EncodeSettings(independent_channels=True))
+    with pytest.raises(RequestError, match="no independent channels"):
+        restored(coded(photo, small), small, channels=frozenset({0}))
+
+
+def test_the_analysis_can_be_used_again(small: Model, photo: Picture) -> None:
+    settings = EncodeSettings(quality=33.3)
+    latents = shallow.analyse_picture(photo, small, settings)
+    assert shallow.code_latents(latents, photo, small, settings) == CODEC.encode(photo, small, settings)
+    with pytest.raises(RequestError, match="analyse it again"):
+        shallow.code_latents(latents[:, 1:], photo, small, settings)
+
+
+def test_the_tables_survive_their_file(small: Model) -> None:
+    model = shallow_model.load(small)
+    arrays = model.to_arrays()
+    again = shallow_model.ShallowModel.from_arrays(arrays).to_arrays()
+    assert sorted(again) == sorted(arrays)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(again[name], array)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("biases", np.zeros((17, 5), np.int32)),
+        ("spreads", np.array([], np.int16)),
+        ("spreads", np.array([-1], np.int16)),
+        ("hyper_prior", np.zeros((17, 2, 9), np.int32)),
+        ("bands", np.array([0, 99], np.uint8)),
+        ("log_gain", np.full((3, 96), np.nan, np.float32)),
+        ("energy", np.zeros(3, np.float32)),
+    ],
+)
+def test_contradicting_tables_are_refused(small: Model, name: str, value: npt.NDArray[Any]) -> None:
+    arrays = {**shallow_model.load(small).to_arrays(), name: value}
+    with pytest.raises(FormatError, match="reinstall"):
+        shallow_model.ShallowModel.from_arrays(arrays)

@@ -1,0 +1,168 @@
+"""Training of the hyperprior codecs: it starts as a transform codec, depends on its step alone, and resumes exactly."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.train
+
+keras: Any = pytest.importorskip("keras")
+
+from nicodec.errors import RequestError
+from nicodec.models import shallow_start
+from nicodec.models.keras_ops import ops
+from nicodec.models.shallow import Architecture
+from nicodec.training import data, hyperprior_family
+from nicodec.training.config import HyperpriorConfig, config_from_json, config_names, load_config
+from nicodec.training.hyper_rate import Anchored, HyperContextRate
+from nicodec.training.hyperprior import build_codec
+
+if TYPE_CHECKING:
+    from nicodec.training.data import Pixels
+
+SMALL = Architecture(latents=96, hyper_latents=8, analysis_width=8)
+CONFIG = HyperpriorConfig(
+    model="shallow-two-layer",
+    architecture=SMALL,
+    lambdas=(0.002, 0.02, 0.2),
+    steps=4,
+    batch=2,
+    crop=64,
+    warmup=1,
+    validate_every=2,
+    validation_pictures=1,
+    learning_rate=1e-3,
+)
+
+
+@pytest.fixture(scope="module")
+def packed(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> "Pixels":
+    return data.pack_crops(pictures, tmp_path_factory.mktemp("packed") / "crops.npy", 128)
+
+
+def started(config: HyperpriorConfig, packed: "Pixels") -> Any:
+    codec = build_codec(config)
+    hyperprior_family.start(codec, config, packed, None)
+    return codec
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        SMALL,
+        replace(SMALL, residual=False, hidden=24),
+        replace(SMALL, synthesis="one_layer"),
+        replace(SMALL, analysis="cnn"),
+    ],
+    ids=["two-layer", "without-residual", "one-layer", "cnn"],
+)
+def test_the_start_is_a_transform_codec(architecture: Architecture, packed: "Pixels") -> None:
+    """The pixels come back as well as a KLT of so many components can, and finer quality is finer."""
+    codec = started(replace(CONFIG, architecture=architecture), packed)
+    blocks = data.blocks_of(packed, 16, 5000).reshape(-1, 768) / 255.0 - 0.5
+    basis, deviations = shallow_start.klt(data.blocks_of(packed, 16, 5000), architecture.latents)
+    assert np.all(np.diff(deviations) <= 1e-9)
+    lost = np.mean(np.square(blocks - blocks @ basis @ basis.T))
+    pixels = packed[:4].astype(np.float32) / 255.0
+    position = np.full(4, 2.0, np.float32)
+    latents = codec.latents(pixels, position)
+    restored = ops.convert_to_numpy(codec.restore(latents, position))
+    assert np.mean(np.square(restored - pixels)) < 2.0 * lost + 1e-4
+    measured = hyperprior_family.measure(codec, CONFIG, [packed[0]])
+    assert measured["psnr_2"] > measured["psnr_0"] + 3
+    assert measured["bpp_2"] > measured["bpp_0"] > 0
+    assert measured["bpp_0"] == pytest.approx(measured["fast_0"], rel=1e-3)  # the context has nothing to say yet
+
+
+def test_positions_depend_on_the_step_alone_and_cover_the_scale() -> None:
+    config = replace(CONFIG, batch=8)
+    first = hyperprior_family.positions_of(config, 3)
+    np.testing.assert_array_equal(first, hyperprior_family.positions_of(config, 3))
+    assert not np.array_equal(first, hyperprior_family.positions_of(config, 4))
+    assert np.diff(np.sort(first)) == pytest.approx(np.full(7, 2 / 8))
+    assert first.min() >= 0
+    assert first.max() <= 2
+
+
+def test_vectors_are_interpolated_between_anchors() -> None:
+    layer = Anchored(3, 2)
+    layer.build((None,))
+    layer.table.assign([[0.0, 10.0], [1.0, 20.0], [4.0, 0.0]])
+    values = ops.convert_to_numpy(layer(np.array([0.0, 0.25, 1.5, 2.0], np.float32)))[:, 0, 0]
+    np.testing.assert_allclose(values, [[0, 10], [0.25, 12.5], [2.5, 10], [4, 0]], rtol=1e-6)
+
+
+def test_the_context_looks_only_at_what_is_decoded() -> None:
+    """A latent changes its own bits, those of later positions of its channel and of later channels around it."""
+    rng = np.random.default_rng(0)
+    rate = HyperContextRate(5, 2)
+    rate.build((None, 6, 6, 5))
+    for weight in (rate.spatial, rate.earlier):
+        weight.assign(rng.normal(0, 0.1, weight.shape))
+    latents = rng.integers(-4, 5, (1, 6, 6, 5)).astype(np.float32)
+    before = ops.convert_to_numpy(rate._context(latents))
+    latents[0, 3, 2, 2] += 3
+    changed = np.abs(ops.convert_to_numpy(rate._context(latents)) - before)[0] > 1e-6
+    changed = changed[..., :5] | changed[..., 5:]
+    assert not changed[..., :2].any()
+    own = changed[..., 2].nonzero()
+    assert all((y, x) > (3, 2) for y, x in zip(*own, strict=True))
+    assert len(own[0]) > 5
+    assert changed[3, 2, 3:].all()
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_a_configuration_survives_its_json(name: str) -> None:
+    config = load_config(name)
+    assert config_from_json(config.to_json()) == config
+
+
+def test_unknown_settings_are_refused() -> None:
+    with pytest.raises(RequestError, match="does not fit this version"):
+        config_from_json({**CONFIG.to_json(), "colour": "blue"})
+    with pytest.raises(RequestError, match="unknown family 'jpeg'"):
+        config_from_json({**CONFIG.to_json(), "family": "jpeg"})
+
+
+def test_an_interrupted_run_ends_like_a_whole_one(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nicodec.training.loop import train
+    from nicodec.training.run_folder import load_average
+
+    whole = train(CONFIG, pictures, tmp_path / "whole", validation=pictures)
+    sample = data.sample_batch
+
+    def interrupted(*args: Any, step: int, **kwargs: Any) -> Any:
+        if step == 3:
+            raise KeyboardInterrupt
+        return sample(*args, step=step, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(data, "sample_batch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(CONFIG, pictures, tmp_path / "halves", validation=pictures)
+    continued = train(CONFIG, pictures, tmp_path / "halves", validation=pictures)
+    for a, b in zip(whole.average, continued.average, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    codec, config, state = load_average(tmp_path / "whole")
+    assert config == CONFIG
+    assert state.step == 4
+    assert codec.count_params() > 10_000
+    rows = (tmp_path / "whole" / "log.csv").read_text().splitlines()
+    assert rows[0].startswith("step,kind,bpp,hyper_bpp,fast_bpp,mse,score,bpp_0,fast_0,psnr_0,bpp_2")
+    assert sum(",valid," in row for row in rows) == 3
+
+
+def test_a_run_starts_from_another_of_its_kind_only(pictures: Path, packed: "Pixels", tmp_path: Path) -> None:
+    from nicodec.training.loop import train
+
+    train(replace(CONFIG, steps=2), pictures, tmp_path / "first")
+    second = build_codec(CONFIG)
+    hyperprior_family.start(second, CONFIG, packed, tmp_path / "first")
+    other = replace(CONFIG, architecture=replace(SMALL, hidden=16))
+    with pytest.raises(RequestError, match="another architecture"):
+        hyperprior_family.start(build_codec(other), other, packed, tmp_path / "first")

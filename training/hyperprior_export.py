@@ -1,0 +1,213 @@
+"""Writes a run of a hyperprior codec as a zoo entry; see `export.Exporter`.
+
+The float hyper-synthesis becomes an integer network, its biases and the prior of the hyper-latents integer tables; then
+the integer entropy model is fitted to latents at all qualities (`hyper_entropy`).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from ..bitstream.hyper_context import ONE, Planes, Prior
+from ..codecs.shallow_header import NODES, NUMBER
+from ..codecs.shallow_model import ShallowModel
+from ..errors import RequestError
+from ..models import keras_weights, onnx_graph, shallow, zoo
+from ..models.backends import onnx_runtime
+from ..models.integer_net import FloatLayer, IntegerNet, quantise
+from ..models.keras_ops import ops
+from . import hyper_entropy
+from .config import HyperpriorConfig
+from .data import read_cropped
+from .export import Entry
+from .hyper_entropy import Sample
+from .hyperprior import HyperpriorCodec
+
+_MODEL_NUMBERS = {"shallow-two-layer": 1, "shallow-jpegl": 2}
+_MAX_SIDE = 768
+_BOUNDS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)
+_BAND_CHANNELS = (8, 48)
+_HYPER_RANGE = (-127, 127)
+_FEATURE_RANGE = (-(1 << 15), (1 << 15) - 1)
+_RAW_SPREADS = range(-12 * ONE, 40 * ONE)
+_MIN_SPREAD = 0.03
+_EXPECTED_COUNTS = 50.0
+_CALIBRATION = 24
+_PROBE = 5  # latent positions around an impulse: more than the synthesis spreads one over
+
+Floats = npt.NDArray[np.float64]
+
+
+def write(codec: HyperpriorCodec, config: HyperpriorConfig, folder: Path, pictures: list[Path]) -> Entry:
+    """The transforms in half precision, and the integer entropy model."""
+    if config.model not in _MODEL_NUMBERS:
+        raise RequestError(f"{config.model} has no number in the format: choose one of {', '.join(_MODEL_NUMBERS)}")
+    for transform in (codec.analysis, codec.hyper_analysis, codec.synthesis):
+        keras_weights.round_to_half(transform)
+    (folder / "encoder.onnx").write_bytes(onnx_graph.encoder_graph(codec.analysis))
+    (folder / "hyper_encoder.onnx").write_bytes(onnx_graph.hyper_encoder_graph(codec.hyper_analysis))
+    (folder / "decoder.onnx").write_bytes(onnx_graph.decoder_graph(codec.synthesis))
+    scales = _Scales(codec, config)
+    coded = list(_coded(folder, config, scales, pictures))
+    arrays: dict[str, Any] = fit(codec, config, scales, coded).to_arrays()
+    np.savez_compressed(folder / "entropy.npz", **arrays)
+    return _entry(codec, config)
+
+
+class _Scales:
+    """The quality scale in NumPy: gains and biases at the nodes of the integer entropy model."""
+
+    def __init__(self, codec: HyperpriorCodec, config: HyperpriorConfig) -> None:
+        self.log_gain, self.log_inverse = (
+            np.asarray(ops.convert_to_numpy(layer.table), np.float32) for layer in (codec.log_gain, codec.log_inverse)
+        )
+        self.log_lambda = np.log(np.array(config.lambdas, np.float32))
+        positions = np.linspace(0, len(config.lambdas) - 1, NODES + 1).astype(np.float32)
+        self.gain = np.exp(_between(self.log_gain, positions))
+        self.biases = ops.convert_to_numpy(codec.rate.biases(positions))[:, 0, 0].astype(np.float64)
+        self.hyper_prior = ops.convert_to_numpy(codec.hyper_rate.parameters_at(positions))[:, 0, 0].astype(np.float64)
+
+
+def _between(anchors: npt.NDArray[np.float32], positions: npt.NDArray[np.float32]) -> Floats:
+    places = np.arange(len(anchors))
+    columns = [np.interp(positions, places, column) for column in anchors.T]
+    return np.stack(columns, axis=1)
+
+
+class _Coded:
+    """One picture at one quality, rounded: exact latents, hyper-latents, node."""
+
+    def __init__(self, exact: npt.NDArray[np.float32], hyper: Planes, node: int) -> None:
+        self.exact, self.hyper, self.node = exact, hyper, node
+
+
+def _coded(folder: Path, config: HyperpriorConfig, scales: _Scales, pictures: list[Path]) -> Iterator[_Coded]:
+    """Every picture at one quality after another, from the networks as they ship."""
+    entry = zoo.Model(id=config.model, codec=NUMBER, number=0, hash=b"", revision=1, folder=folder, card={})
+    encoder, hyper_encoder = (onnx_runtime.load(entry, part, None) for part in ("encoder", "hyper_encoder"))
+    for index, path in enumerate(tqdm(pictures, "latents", disable=None)):
+        node = 7 * index % (NODES + 1)  # 7 and NODES + 1 share no factor: all qualities occur equally often
+        pixels = read_cropped(path, _MAX_SIDE, shallow.HYPER_STRIDE)
+        exact = encoder(pixels[None])[0] * scales.gain[node][:, None, None].astype(np.float32)
+        hyper = np.clip(np.rint(hyper_encoder(exact[None])[0]), *_HYPER_RANGE).astype(np.int32)
+        yield _Coded(exact, hyper, node)
+
+
+def fit(codec: HyperpriorCodec, config: HyperpriorConfig, scales: _Scales, coded: list[_Coded]) -> ShallowModel:
+    """The integer entropy model of a codec, fitted to coded pictures."""
+    net = _integer_net(codec, [c.hyper for c in coded[:: max(1, len(coded) // _CALIBRATION)]])
+    biases = np.rint(ONE * scales.biases).astype(np.int32)
+    channels = config.architecture.latents
+    raw = [net(c.hyper) + biases[c.node][:, None, None] for c in coded]
+    spreads = _spread_table(coded, raw, channels)
+    entries = [np.clip(r[channels:] - _RAW_SPREADS.start, 0, len(_RAW_SPREADS) - 1) for r in raw]
+    samples = [
+        Sample(c.exact, np.rint(c.exact).astype(np.int32), Prior(r[:channels], spreads[e]), c.node)
+        for c, r, e in zip(coded, raw, entries, strict=True)
+    ]
+    bounds = [*(b for b in _BOUNDS if b < channels), channels]
+    context = hyper_entropy.fit(samples, bounds)
+    hyper_mean, hyper_raw = np.split(scales.hyper_prior, 2, axis=1)
+    expected = expected_spreads(_softplus(hyper_raw) + _MIN_SPREAD)
+    return ShallowModel(
+        context=context,
+        net=net,
+        biases=biases,
+        spreads=spreads,
+        lowest=_RAW_SPREADS.start,
+        hyper_prior=np.rint(ONE * np.stack([hyper_mean, expected], axis=1)).astype(np.int32),
+        bands=np.array([0, *(bounds.index(b) for b in _BAND_CHANNELS if b in bounds[1:-1]), len(bounds) - 1]),
+        log_gain=scales.log_gain,
+        log_inverse=scales.log_inverse,
+        log_lambda=scales.log_lambda,
+        energy=_energy(codec.synthesis, np.exp(np.median(scales.log_inverse, axis=0))),
+    )
+
+
+def _integer_net(codec: HyperpriorCodec, calibration: list[Planes]) -> IntegerNet:
+    """The hyper-synthesis in integers, its outputs in 1/16."""
+    layers: list[FloatLayer] = []
+    for layer in codec.hyper_synthesis.layers:
+        if not layer.weights:
+            continue
+        kernel, bias = (np.asarray(w, np.float64) for w in layer.get_weights())
+        transposed = "Transpose" in type(layer).__name__
+        layers.append(FloatLayer(kernel, bias, layer.strides[0], transposed))
+    return quantise(layers, calibration, output_unit=1.0 / ONE, input_range=_HYPER_RANGE, output_range=_FEATURE_RANGE)
+
+
+def _spread_table(coded: list[_Coded], raw: list[Planes], channels: int) -> npt.NDArray[np.int32]:
+    """Expected root of the distance from the predicted value, in 1/16, for each raw spread: measured, never falling.
+
+    Where few latents were seen, what the trained logistic distribution expects stands in.
+    """
+    size = len(_RAW_SPREADS)
+    counts, sums = np.zeros(size), np.zeros(size)
+    for c, r in zip(coded, raw, strict=True):
+        entries = np.clip(r[channels:] - _RAW_SPREADS.start, 0, size - 1).ravel()
+        roots = np.sqrt(np.abs(np.rint(c.exact) - r[:channels] / ONE)).ravel()
+        counts += np.bincount(entries, minlength=size)
+        sums += np.bincount(entries, roots, minlength=size)
+    expected = expected_spreads(_softplus(np.array(_RAW_SPREADS) / ONE) + _MIN_SPREAD)
+    mixed = (sums + _EXPECTED_COUNTS * expected) / (counts + _EXPECTED_COUNTS)
+    return np.rint(ONE * np.maximum.accumulate(mixed)).astype(np.int32)
+
+
+def expected_spreads(scales: Floats) -> Floats:
+    """Expected root of the magnitude of an integer with a discretised logistic distribution around zero.
+
+    Args:
+        scales: scale of the distribution, any shape.
+    """
+    magnitudes = np.unique(np.rint(np.geomspace(1, 4000, 300)))
+    edges = np.concatenate([[0.5], (magnitudes[1:] + magnitudes[:-1]) / 2, [np.inf]])
+    tails = 2.0 / (1.0 + np.exp(np.minimum(edges / scales[..., None], 700.0)))
+    result: Floats = (np.sqrt(magnitudes) * (tails[..., :-1] - tails[..., 1:])).sum(axis=-1)
+    return result
+
+
+def _softplus(values: Floats) -> Floats:
+    result: Floats = np.logaddexp(0.0, values)
+    return result
+
+
+def _energy(synthesis: Any, sizes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Squared change of all samples per squared change of one latent of each channel, float32 (channels,).
+
+    Args:
+        synthesis: the Keras model.
+        sizes: change of the latent to probe with, (channels,).
+    """
+    channels = len(sizes)
+    impulses = np.zeros((channels, _PROBE, _PROBE, channels), np.float32)
+    impulses[np.arange(channels), _PROBE // 2, _PROBE // 2, np.arange(channels)] = sizes
+    still = ops.convert_to_numpy(synthesis(np.zeros_like(impulses[:1])))
+    changed = ops.convert_to_numpy(synthesis.predict(impulses, batch_size=32, verbose=0))
+    energies: npt.NDArray[np.float32] = np.square(changed - still).sum(axis=(1, 2, 3)) / np.square(sizes)
+    return energies.astype(np.float32)
+
+
+def _entry(codec: HyperpriorCodec, config: HyperpriorConfig) -> Entry:
+    encode = shallow.macs_per_pixel(codec.analysis, 1) + shallow.macs_per_pixel(codec.hyper_analysis, shallow.STRIDE)
+    decode = shallow.macs_per_pixel(codec.synthesis, shallow.STRIDE)
+    decode += shallow.macs_per_pixel(codec.hyper_synthesis, shallow.HYPER_STRIDE)
+    parts = {
+        "encoder": (codec.analysis, codec.hyper_analysis),
+        "decoder": (codec.synthesis, codec.hyper_synthesis),
+    }
+    return Entry(
+        codec=NUMBER,
+        model=_MODEL_NUMBERS[config.model],
+        architecture={
+            "family": "shallow",
+            **config.architecture.to_json(),
+            "analysis_halo": shallow.halo(config.architecture, "analysis"),
+            "synthesis_halo": shallow.halo(config.architecture, "synthesis"),
+        },
+        parameters={name: sum(model.count_params() for model in models) for name, models in parts.items()},
+        macs=(encode, decode),
+    )
