@@ -337,7 +337,7 @@ class Walk:
 
     def _shared(self, start: int, stop: int, phase: int, positions: npt.NDArray[np.intp]) -> Exact:
         near = slice(max(0, start - REACH), start)
-        rows = [
+        rows: list[npt.NDArray[Any]] = [
             np.broadcast_to(self._constant, (_QUALITY_FEATURES, positions.size)),
             self._values[near, positions],
             self._activities[near, positions],

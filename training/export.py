@@ -84,12 +84,28 @@ def export(run: Path, target: Path | None, *, pictures: Path, samples: int = 160
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     found = find_pictures(pictures)
-    exporter = cast(Exporter, import_module(f".{config.family}_export", __package__))
-    entry = exporter.write(codec, config, partial, _spread(found, samples))
-    _write_card(partial, _card(entry, config, state, partial, len(found)))
+    write_entry(codec, config, state, partial, _spread(found, samples), len(found))
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
     return folder
+
+
+def write_entry(
+    codec: Any, config: Config, state: RunState, folder: Path, pictures: list[Path], trained_on: int
+) -> None:
+    """Writes all files of an entry.
+
+    Args:
+        codec: the trained codec; its weights may be rounded.
+        config: its configuration.
+        state: its progress, for the card.
+        folder: where to write, existing and empty.
+        pictures: training pictures to fit the integer tables on.
+        trained_on: how many pictures it was trained on, for the card.
+    """
+    exporter = cast(Exporter, import_module(f".{config.family}_export", __package__))
+    entry = exporter.write(codec, config, folder, pictures)
+    _write_card(folder, _card(entry, config, state, folder, trained_on))
 
 
 def add_measurement(folder: Path, measurement: dict[str, Any]) -> None:

@@ -98,13 +98,14 @@ class HyperContextRate(keras.layers.Layer):
             Bits (n,) under the hyperprior alone, and with context.
         """
         prior = predicted + self.biases(position)
-        return self._bits(latents, prior), self._bits(latents, prior + _GAIN * self._context(latents))
+        return self._bits(latents, prior), self._bits(latents, prior + _GAIN * self.context(latents))
 
     def biases(self, position: Any) -> Any:
         """What every channel adds to its predicted value and spread at a quality, (n, 1, 1, 2 channels)."""
         return _GAIN * self.bias(position)
 
-    def _context(self, latents: Any) -> Any:
+    def context(self, latents: Any) -> Any:
+        """What decoded neighbours and earlier channels add to value and spread, before the gain, (n, h, w, 2 channels)."""
         activity = ops.log1p(ops.abs(latents))
         kernel = self.spatial * ops.convert_to_tensor(self._causal)
         own = ops.depthwise_conv(

@@ -154,7 +154,8 @@ def _spread_table(coded: list[_Coded], raw: list[Planes], channels: int) -> npt.
         sums += np.bincount(entries, roots, minlength=size)
     expected = expected_spreads(_softplus(np.array(_RAW_SPREADS) / ONE) + _MIN_SPREAD)
     mixed = (sums + _EXPECTED_COUNTS * expected) / (counts + _EXPECTED_COUNTS)
-    return np.rint(ONE * np.maximum.accumulate(mixed)).astype(np.int32)
+    table: npt.NDArray[np.int32] = np.rint(ONE * np.maximum.accumulate(mixed)).astype(np.int32)
+    return table
 
 
 def expected_spreads(scales: Floats) -> Floats:

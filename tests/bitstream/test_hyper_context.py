@@ -19,6 +19,7 @@ from nicodec.bitstream.hyper_context import (
     ONE,
     HyperContext,
     Prior,
+    PriorStep,
     Step,
     Walk,
     Weights,
@@ -61,7 +62,7 @@ def coded(model: HyperContext, latents: npt.NDArray[np.int32], prior: Prior, qua
     """Codes latents as they are; returns one stream for each span of groups, and what the values stand for."""
     flat = latents.reshape(len(latents), -1)
 
-    def as_they_are(step: Step, bases: Any, indexes: Any) -> npt.NDArray[np.int32]:
+    def as_they_are(step: Step | PriorStep, bases: Any, indexes: Any) -> npt.NDArray[np.int32]:
         del bases, indexes
         return flat[step.channels][:, step.positions]
 

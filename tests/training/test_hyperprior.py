@@ -92,7 +92,7 @@ def test_vectors_are_interpolated_between_anchors() -> None:
     layer.build((None,))
     layer.table.assign([[0.0, 10.0], [1.0, 20.0], [4.0, 0.0]])
     values = ops.convert_to_numpy(layer(np.array([0.0, 0.25, 1.5, 2.0], np.float32)))[:, 0, 0]
-    np.testing.assert_allclose(values, [[0, 10], [0.25, 12.5], [2.5, 10], [4, 0]], rtol=1e-6)
+    np.testing.assert_allclose(values, np.array([[0, 10], [0.25, 12.5], [2.5, 10], [4, 0]]), rtol=1e-6)
 
 
 def test_the_context_looks_only_at_what_is_decoded() -> None:
@@ -103,9 +103,9 @@ def test_the_context_looks_only_at_what_is_decoded() -> None:
     for weight in (rate.spatial, rate.earlier):
         weight.assign(rng.normal(0, 0.1, weight.shape))
     latents = rng.integers(-4, 5, (1, 6, 6, 5)).astype(np.float32)
-    before = ops.convert_to_numpy(rate._context(latents))
+    before = ops.convert_to_numpy(rate.context(latents))
     latents[0, 3, 2, 2] += 3
-    changed = np.abs(ops.convert_to_numpy(rate._context(latents)) - before)[0] > 1e-6
+    changed = np.abs(ops.convert_to_numpy(rate.context(latents)) - before)[0] > 1e-6
     changed = changed[..., :5] | changed[..., 5:]
     assert not changed[..., :2].any()
     own = changed[..., 2].nonzero()
