@@ -17,8 +17,12 @@ from skimage import data
 import nicodec
 from nicodec import images
 from nicodec.bitstream import container
-from nicodec.codecs.l3ic import L3ic
+from nicodec.codecs.base import EncodeSettings
+from nicodec.codecs.l3ic import L3ic, encode_picture
 from nicodec.models import zoo
+from nicodec.models.zoo import Model
+
+STEP = 1.5
 
 FOLDER = Path(__file__).parent / "l3ic"
 
@@ -35,24 +39,39 @@ def pictures() -> dict[str, images.Picture]:
     }
 
 
+def cases(model: Model) -> dict[str, tuple[images.Picture, bool, float]]:
+    """Picture, whether channels are independent, and latent step of every case of a model."""
+    made = {
+        f"{name}-{profile}": (picture, profile == "independent", 1.0)
+        for name, picture in pictures().items()
+        for profile in ("context", "independent")
+    }
+    if model.card["architecture"].get("latent_type") == "float32":
+        for profile in ("context", "independent"):
+            made[f"photo-{profile}-step"] = (pictures()["photo"], profile == "independent", STEP)
+    return made
+
+
 def main() -> None:
-    """Adds the missing cases of every installed model."""
+    """Adds the missing cases of every installed model that can encode."""
     FOLDER.mkdir(exist_ok=True)
     lines: list[str] = []
     for model in zoo.installed():
-        for name, picture in pictures().items():
-            for profile in ("context", "independent"):
-                stem = f"{model.id}-r{model.revision}-{name}-{profile}"
-                target = FOLDER / f"{stem}.nic"
-                if target.exists() or model.codec != L3ic.number:
-                    continue
-                coded = nicodec.encode(picture, model=model, independent_channels=profile == "independent")
-                target.write_bytes(coded)
-                images.save(nicodec.decode(coded), FOLDER / f"{stem}.png")
-                parsed = container.read(coded)
-                latents = L3ic().decode_planes(parsed, model, tuple(range(parsed.header.channels)))
-                digest = hashlib.sha256(latents.astype(np.int8).tobytes()).hexdigest()
-                lines.append(f"{digest}  {stem}.nic\n")
+        if model.codec != L3ic.number or not (model.folder / zoo.ENCODER).exists():
+            continue
+        for case, (picture, independent, step) in cases(model).items():
+            stem = f"{model.id}-r{model.revision}-{case}"
+            target = FOLDER / f"{stem}.nic"
+            if target.exists():
+                continue
+            settings = EncodeSettings(independent_channels=independent)
+            coded = container.write(encode_picture(picture, model, settings, step=step))
+            target.write_bytes(coded)
+            images.save(nicodec.decode(coded), FOLDER / f"{stem}.png")
+            parsed = container.read(coded)
+            latents = L3ic().decode_planes(parsed, model, tuple(range(parsed.header.channels)))
+            digest = hashlib.sha256(latents.astype(np.int8).tobytes()).hexdigest()
+            lines.append(f"{digest}  {stem}.nic\n")
     with open(FOLDER / "checksums.txt", "a") as stream:
         stream.writelines(lines)
 
