@@ -71,19 +71,19 @@ class ContextModel:
             FormatError: the arrays contradict each other.
         """
         largest = max(-self.minimum, self.maximum)
-        _require(np.array_equal(np.sort(self.order), np.arange(self.channels)), "channel order")
-        _require(self.bounds[0] == 0 and self.bounds[-1] == self.channels, "group bounds")
-        _require(bool((np.diff(self.bounds) > 0).all()), "group bounds")
-        _require(self.activity.shape == (largest + 1,) and bool((np.abs(self.activity) < 1 << 12).all()), "activity")
-        _require(self.thresholds.ndim == 1 and bool((np.diff(self.thresholds) >= 0).all()), "thresholds")
-        _require(len(self.tables) == MEAN_STEPS * (len(self.thresholds) + 1), "table count")
+        require(np.array_equal(np.sort(self.order), np.arange(self.channels)), "channel order")
+        require(self.bounds[0] == 0 and self.bounds[-1] == self.channels, "group bounds")
+        require(bool((np.diff(self.bounds) > 0).all()), "group bounds")
+        require(self.activity.shape == (largest + 1,) and bool((np.abs(self.activity) < 1 << 12).all()), "activity")
+        require(self.thresholds.ndim == 1 and bool((np.diff(self.thresholds) >= 0).all()), "thresholds")
+        require(len(self.tables) == MEAN_STEPS * (len(self.thresholds) + 1), "table count")
         span = self.maximum - self.minimum
-        _require(self.tables.minimum == -span and self.tables.maximum == span, "table range")
+        require(self.tables.minimum == -span and self.tables.maximum == span, "table range")
         shapes = weight_shapes(self.bounds)
         bound = max(largest, int(np.abs(self.activity).max()), ONE) * 12
         for weights in (self.mean_weights, self.spread_weights):
-            _require([w.shape for w in weights] == shapes, "weight shapes")
-            _require(all(np.abs(w).sum(axis=0).max() * bound < 2**52 for w in weights), "weight range")
+            require([w.shape for w in weights] == shapes, "weight shapes")
+            require(all(np.abs(w).sum(axis=0).max() * bound < 2**52 for w in weights), "weight range")
 
     @property
     def channels(self) -> int:
@@ -111,8 +111,8 @@ class ContextModel:
                 order=arrays["context_order"].astype(np.int64),
                 bounds=bounds,
                 activity=arrays["context_activity"].astype(np.int64),
-                mean_weights=_split(arrays["context_mean_weights"], shapes),
-                spread_weights=_split(arrays["context_spread_weights"], shapes),
+                mean_weights=split_weights(arrays["context_mean_weights"], shapes),
+                spread_weights=split_weights(arrays["context_spread_weights"], shapes),
                 thresholds=arrays["context_thresholds"].astype(np.int64),
                 tables=TableSet(arrays["context_tables"].astype(np.int32), minimum - maximum),
             )
@@ -301,14 +301,20 @@ def diagonal_sum(planes: Planes) -> Planes:
     return padded[:, :-2, :-2] + padded[:, :-2, 2:] + padded[:, 2:, :-2] + padded[:, 2:, 2:]
 
 
-def _split(flat: npt.NDArray[Any], shapes: list[tuple[int, int]]) -> tuple[Exact, ...]:
+def split_weights(flat: npt.NDArray[Any], shapes: list[tuple[int, int]]) -> tuple[Exact, ...]:
+    """Matrices of the given shapes from an array that holds them end to end.
+
+    Raises:
+        FormatError: the array is not of that size, or not of integers.
+    """
     ends = np.cumsum([rows * columns for rows, columns in shapes])
-    _require(flat.ndim == 1 and flat.size == ends[-1], "weight count")
-    _require(np.issubdtype(flat.dtype, np.integer), "weight type")
+    require(flat.ndim == 1 and flat.size == ends[-1], "weight count")
+    require(np.issubdtype(flat.dtype, np.integer), "weight type")
     parts = np.split(flat.astype(np.float64), ends[:-1])
     return tuple(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
 
 
-def _require(condition: bool | np.bool_, what: str) -> None:
+def require(condition: bool | np.bool_, what: str) -> None:
+    """Raises `FormatError` about a model's context tables unless a condition holds."""
     if not condition:
         raise FormatError(f"the model's context tables are damaged ({what}): reinstall the model")

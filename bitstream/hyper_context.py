@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from ..errors import FormatError
 from .ans import AnsDecoder, AnsEncoder
-from .context import adjacent_sum, diagonal_sum
+from .context import adjacent_sum, diagonal_sum, require, split_weights
 from .escape import decode_with_escapes, encode_with_escapes
 from .tables import TableSet
 
@@ -114,21 +114,21 @@ class HyperContext:
         Raises:
             FormatError: the arrays contradict each other.
         """
-        _require(self.bounds.ndim == 1 and len(self.bounds) > 1 and self.bounds[0] == 0, "group bounds")
-        _require(bool((np.diff(self.bounds) > 0).all()), "group bounds")
-        _require(self.activity.ndim == 1 and self.activity.size > 1, "activity")
-        _require(bool(((self.activity >= 0) & (self.activity < _ACTIVITY_LIMIT)).all()), "activity")
-        _require(self.thresholds.ndim == 1 and bool((np.diff(self.thresholds) >= 0).all()), "thresholds")
-        _require(len(self.tables) == MEAN_STEPS * (len(self.thresholds) + 1), "table count")
-        _require(self.offsets.shape == (len(self.tables), 2 * NEAR + 1), "offsets")
-        _require(bool((np.abs(self.offsets) <= OFFSET_UNIT).all()), "offsets")
+        require(self.bounds.ndim == 1 and len(self.bounds) > 1 and self.bounds[0] == 0, "group bounds")
+        require(bool((np.diff(self.bounds) > 0).all()), "group bounds")
+        require(self.activity.ndim == 1 and self.activity.size > 1, "activity")
+        require(bool(((self.activity >= 0) & (self.activity < _ACTIVITY_LIMIT)).all()), "activity")
+        require(self.thresholds.ndim == 1 and bool((np.diff(self.thresholds) >= 0).all()), "thresholds")
+        require(len(self.tables) == MEAN_STEPS * (len(self.thresholds) + 1), "table count")
+        require(self.offsets.shape == (len(self.tables), 2 * NEAR + 1), "offsets")
+        require(bool((np.abs(self.offsets) <= OFFSET_UNIT).all()), "offsets")
         largest = max(_MEAN_LIMIT, 4 * LARGEST, self.channels * 12 * _ACTIVITY_LIMIT)
         for weights in (self.mean, self.spread):
-            _require([w.shape for w in weights.shared] == shared_shapes(self.bounds), "weight shapes")
-            _require([w.shape for w in weights.own] == own_shapes(self.bounds), "weight shapes")
+            require([w.shape for w in weights.shared] == shared_shapes(self.bounds), "weight shapes")
+            require([w.shape for w in weights.own] == own_shapes(self.bounds), "weight shapes")
             for both in zip(weights.shared, weights.own, strict=True):
                 sums = sum(np.abs(w).sum(axis=0) for w in both)
-                _require(float(np.max(sums)) * largest < 2**52, "weight range")
+                require(float(np.max(sums)) * largest < 2**52, "weight range")
 
     @property
     def channels(self) -> int:
@@ -150,8 +150,8 @@ class HyperContext:
             bounds = arrays["context_bounds"].astype(np.int64)
             weights = [
                 Weights(
-                    _split(arrays[f"context_{form}_shared"], shared_shapes(bounds)),
-                    _split(arrays[f"context_{form}_own"], own_shapes(bounds)),
+                    split_weights(arrays[f"context_{form}_shared"], shared_shapes(bounds)),
+                    split_weights(arrays[f"context_{form}_own"], own_shapes(bounds)),
                 )
                 for form in ("mean", "spread")
             ]
@@ -443,20 +443,7 @@ def checkerboard(height: int, width: int) -> list[npt.NDArray[np.intp]]:
     return [np.flatnonzero(odd == phase) for phase in range(PHASES)]
 
 
-def _split(flat: npt.NDArray[Any], shapes: list[tuple[int, int]]) -> tuple[Exact, ...]:
-    ends = np.cumsum([rows * columns for rows, columns in shapes])
-    _require(flat.ndim == 1 and flat.size == ends[-1], "weight count")
-    _require(np.issubdtype(flat.dtype, np.integer), "weight type")
-    parts = np.split(flat.astype(np.float64), ends[:-1])
-    return tuple(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
-
-
 def _narrow(values: Exact) -> npt.NDArray[Any]:
     small = np.iinfo(np.int16)
     fits = values.size == 0 or (values.min() >= small.min and values.max() <= small.max)
     return values.astype(np.int16 if fits else np.int32)
-
-
-def _require(condition: bool | np.bool_, what: str) -> None:
-    if not condition:
-        raise FormatError(f"the model's context tables are damaged ({what}): reinstall the model")

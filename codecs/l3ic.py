@@ -31,6 +31,8 @@ from .alpha import decode_alpha, encode_alpha
 from .base import DecodeRequest, EncodeSettings, Progress, SegmentInfo, no_progress
 from .ladder import Rung
 from .metadata import chunks_of, picture_of
+from .padding import padded
+from .segments import payload_of
 from .tiling import analyse, analyse_to_symbols, synthesise
 from .trials import CodedTrials, Trials, one_quality_only
 
@@ -58,7 +60,7 @@ def analyse_picture(
     """
     network = load_network(model, "encoder", backend=settings.backend, threads=settings.threads)
     channels = _tables(model).context.channels
-    return analyse(network, _padded(picture.pixels), channels, _STRIDE, _HALO, progress)
+    return analyse(network, padded(picture.pixels, _STRIDE), channels, _STRIDE, _HALO, progress)
 
 
 def code_latents(
@@ -97,7 +99,7 @@ def encode_picture(
     quantiser = _quantiser(model, step)
     network = load_network(model, "encoder", backend=settings.backend, threads=settings.threads)
     channels = _tables(model).context.channels
-    pixels = _padded(picture.pixels)
+    pixels = padded(picture.pixels, _STRIDE)
     symbols = analyse_to_symbols(network, pixels, channels, _STRIDE, _HALO, progress, quantiser)
     return _packed(symbols, picture, model, settings, step)
 
@@ -229,14 +231,6 @@ def _checked_tables(header: Header, model: Model) -> LatentTables:
     return tables
 
 
-def _padded(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Three channels and sides that are multiples of the stride; the edge pixels repeat, which costs few bits."""
-    if pixels.shape[2] == 1:
-        pixels = np.repeat(pixels, 3, axis=2)
-    bottom, right = (-side % _STRIDE for side in pixels.shape[:2])
-    return np.pad(pixels, ((0, bottom), (0, right), (0, 0)), mode="edge") if bottom or right else pixels
-
-
 def _quantiser(model: Model, step: float) -> Callable[[npt.NDArray[np.float32]], Symbols]:
     """The model's quantiser.
 
@@ -333,7 +327,7 @@ def _fill(symbols: Symbols, container: Container, tables: LatentTables) -> None:
             symbols[channel] = _decode_channel(container, tables, channel)
         return
     for index, (top, bottom) in enumerate(planes.stripe_rows(*symbols.shape[1:])):
-        payload = _payload(container, index)
+        payload = payload_of(container, index)
         symbols[:, top:bottom] = planes.decode_stripe(payload, tables.context, bottom - top, symbols.shape[2])
 
 
@@ -346,7 +340,7 @@ def _decode_context(container: Container, tables: LatentTables) -> Planes:
 
 def _decode_channel(container: Container, tables: LatentTables, channel: int) -> Planes:
     header = container.header
-    payload = _payload(container, channel)
+    payload = payload_of(container, channel)
     return planes.decode_channel(payload, tables.shared, header.latent_height, header.latent_width)
 
 
@@ -354,14 +348,7 @@ def _alpha(container: Container) -> npt.NDArray[np.uint8] | None:
     header = container.header
     if not header.alpha:
         return None
-    return decode_alpha(_payload(container, header.segments - 1), header.height, header.width)
-
-
-def _payload(container: Container, index: int) -> bytes:
-    for segment in container.segments:
-        if segment.index == index and segment.complete:
-            return segment.payload
-    raise FormatError(f"segment {index} is missing: get a complete copy of the file")
+    return decode_alpha(payload_of(container, header.segments - 1), header.height, header.width)
 
 
 def _check_header(header: Header) -> None:

@@ -24,6 +24,8 @@ from . import shallow_header, shallow_model
 from .alpha import decode_alpha, encode_alpha
 from .base import DecodeRequest, EncodeSettings, Progress, SegmentInfo, no_progress
 from .metadata import chunks_of, picture_of
+from .padding import padded
+from .segments import find_payload, missing, payload_of
 from .shallow_choice import Chooser, chooser
 from .shallow_header import HYPER_LOG2, STRIDE_LOG2, Layout
 from .shallow_model import ShallowModel
@@ -119,7 +121,7 @@ def analyse_picture(
     """
     network = load_network(model, "encoder", backend=settings.backend, threads=settings.threads)
     channels = shallow_model.load(model).channels
-    return analyse(network, _padded(picture.pixels), channels, _STRIDE, _halo(model, "analysis"), progress)
+    return analyse(network, padded(picture.pixels, _STRIDE), channels, _STRIDE, _halo(model, "analysis"), progress)
 
 
 def code_latents(latents: Latents, picture: Picture, model: Model, settings: EncodeSettings) -> Container:
@@ -252,17 +254,17 @@ def _decode_stripe(
     header = container.header
     top, bottom = layout.stripes[stripe]
     shape = (bottom - top, header.latent_width)
-    used, hyper = _decode_hyper(_payload(container, layout.hyper(stripe)), tables, header, shape)
+    used, hyper = _decode_hyper(payload_of(container, layout.hyper(stripe)), tables, header, shape)
     coded = _Stripe(tables, header, hyper, shape)
     prior = coded.prior()
     known = 0
     walk = Walk(tables.context, prior, coded.node)
     latents: Latents = np.zeros((tables.channels, *shape), np.float32)
     for band, (start, stop) in enumerate(_spans(tables)):
-        payload = _find(container, layout.band(band, stripe))
+        payload = find_payload(container, layout.band(band, stripe))
         if payload is None:
             if not allow_partial:
-                raise _missing(layout.band(band, stripe))
+                raise missing(layout.band(band, stripe))
             break
         decoder = AnsDecoder(payload)
         groups = range(min(start, used), min(stop, used))
@@ -332,14 +334,6 @@ def _require_segments(header: Header, bands: int) -> None:
         raise FormatError(f"{header.segments} segments do not fit the picture: get an undamaged copy of the file")
 
 
-def _padded(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Three channels and sides that are multiples of the stride; the edge pixels repeat, which costs few bits."""
-    if pixels.shape[2] == 1:
-        pixels = np.repeat(pixels, 3, axis=2)
-    bottom, right = (-side % _STRIDE for side in pixels.shape[:2])
-    return np.pad(pixels, ((0, bottom), (0, right), (0, 0)), mode="edge") if bottom or right else pixels
-
-
 def _halo(model: Model, transform: str) -> int:
     """How many latent positions beyond a tile a transform looks, from the card.
 
@@ -356,31 +350,12 @@ def _alpha(container: Container, layout: Layout, allow_partial: bool) -> npt.NDA
     header = container.header
     if not header.alpha:
         return None
-    payload = _find(container, layout.segments - 1)
+    payload = find_payload(container, layout.segments - 1)
     if payload is None:
         if not allow_partial:
-            raise _missing(layout.segments - 1)
+            raise missing(layout.segments - 1)
         return None
     return decode_alpha(payload, header.height, header.width)
-
-
-def _find(container: Container, index: int) -> bytes | None:
-    """The payload of a segment that arrived whole."""
-    for segment in container.segments:
-        if segment.index == index and segment.complete:
-            return segment.payload
-    return None
-
-
-def _payload(container: Container, index: int) -> bytes:
-    payload = _find(container, index)
-    if payload is None:
-        raise _missing(index)
-    return payload
-
-
-def _missing(index: int) -> FormatError:
-    return FormatError(f"segment {index} is missing: get a complete copy of the file")
 
 
 def _describe(segment: Segment, header: Header, stripes: int) -> SegmentInfo:
