@@ -106,8 +106,9 @@ def test_damaged_network_is_one_error_and_nothing_printed(entry: Entry, capfd: p
 
 def test_a_whole_process_prints_nothing(tiny: zoo.Model) -> None:
     code = (
-        "import numpy as np; from nicodec.models import runtime, zoo;"
-        "runtime.load_network(zoo.find('l3ic-32c'), 'decoder')(np.zeros((1, 3, 2, 2), np.int8))"
+        "import numpy as np; from pathlib import Path; from nicodec.models import runtime, zoo;"
+        f"model = zoo.open_folder(Path({str(tiny.folder)!r}));"
+        "runtime.load_network(model, 'decoder')(np.zeros((1, 3, 2, 2), np.int8))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (run.stdout, run.stderr) == ("", "")
