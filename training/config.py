@@ -44,6 +44,15 @@ class RunConfig:
     dtype_policy: str = "float32"
     seed: int = 1
 
+    def __post_init__(self) -> None:
+        """Checks the schedule.
+
+        Raises:
+            RequestError: there are no steps after the warm-up.
+        """
+        if self.steps <= self.warmup:
+            raise RequestError(f"{self.steps} steps are over before {self.warmup} of warm-up: raise steps")
+
     def to_json(self) -> dict[str, Any]:
         """All settings as plain JSON values."""
         return {"family": self.family, **asdict(self)}

@@ -109,7 +109,7 @@ class TransformCodec(keras.Model):
 
     @property
     def metrics(self) -> list[Any]:
-        """Running means that are reset at every log line."""
+        """Means over the last batch: `train_on_batch` resets them."""
         return list(self._trackers.values())
 
 
