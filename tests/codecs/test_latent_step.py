@@ -18,6 +18,7 @@ from nicodec.codecs.l3ic import L3ic, analyse_picture, code_latents, encode_pict
 from nicodec.errors import FormatError, RequestError
 from nicodec.images import Picture, from_array
 from nicodec.metrics.psnr import psnr
+from nicodec.models import zoo
 from nicodec.models.quantiser import quantise
 from nicodec.models.runtime import load_network
 from nicodec.models.zoo import Model
@@ -161,10 +162,10 @@ def test_refuses_latents_of_another_picture(photo: Picture, flexible: Model, sha
 
 
 def test_a_decoder_of_integers_takes_no_step(photo: Picture, rigid: Model, flexible: Model) -> None:
-    with pytest.raises(RequestError, match="revision 1 takes no latent step"):
+    with pytest.raises(RequestError, match=r"revision \d+ takes no latent step"):
         encode_picture(photo, rigid, EncodeSettings(), step=2.0)
     latents = np.zeros((16, 12, 16), np.float32)
-    with pytest.raises(RequestError, match="revision 1 takes no latent step"):
+    with pytest.raises(RequestError, match=r"revision \d+ takes no latent step"):
         code_latents(latents, photo, rigid, EncodeSettings(), 2.0)
     assert code_latents(latents, photo, rigid, EncodeSettings()).header.profile == 0
     for settings in PROFILES:
@@ -263,7 +264,8 @@ def test_tiles_change_nothing_in_a_trained_model(
 
 @pytest.mark.train
 def test_a_card_that_promises_too_much_is_found_out(photo: Picture, model: Model, exported: Model) -> None:
-    """A graph of integers is never fed rounded fractions."""
+    """A graph of integers, such as those of the first revisions, is never fed rounded fractions."""
+    model = zoo.open_folder(model.folder.with_name("1"))
     container = encode_picture(photo, exported, EncodeSettings(), step=1.5)
     with_integers = replace(exported, folder=model.folder, hash=model.hash)
     network = load_network(with_integers, "decoder")

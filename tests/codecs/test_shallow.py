@@ -50,6 +50,7 @@ def small(samples: "Samples", tmp_path_factory: pytest.TempPathFactory) -> Model
         architecture=Architecture(latents=96, hyper_latents=8, analysis_width=8),
         lambdas=(0.001, 0.01, 0.1),
         steps=2,
+        warmup=1,
         crop=64,
     )
     codec = build_codec(config)
