@@ -171,7 +171,7 @@ def test_a_decoder_of_integers_takes_no_step(photo: Picture, rigid: Model, flexi
     for settings in PROFILES:
         container = code_latents(latents, photo, flexible, settings, 2.0)
         for task in (CODEC.verify, all_planes, lambda c, m: CODEC.decode(c, m, DecodeRequest())):
-            with pytest.raises(FormatError, match="revision 1 cannot take: get an undamaged copy"):
+            with pytest.raises(FormatError, match=r"revision \d+ cannot take: get an undamaged copy"):
                 task(container, rigid)
 
 
@@ -266,8 +266,9 @@ def test_tiles_change_nothing_in_a_trained_model(
 def test_a_card_that_promises_too_much_is_found_out(photo: Picture, model: Model, exported: Model) -> None:
     """A graph of integers, such as those of the first revisions, is never fed rounded fractions."""
     model = zoo.open_folder(model.folder.with_name("1"))
-    container = encode_picture(photo, exported, EncodeSettings(), step=1.5)
     with_integers = replace(exported, folder=model.folder, hash=model.hash)
+    latents = analyse_picture(photo, exported, EncodeSettings())
+    container = code_latents(latents, photo, with_integers, EncodeSettings(), 1.5)
     network = load_network(with_integers, "decoder")
     with pytest.raises(nicodec.BackendError, match="takes int8 values"):
         CODEC.decode(container, with_integers, DecodeRequest())
