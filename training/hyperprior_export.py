@@ -18,7 +18,8 @@ from ..codecs.shallow_model import ShallowModel
 from ..errors import RequestError
 from ..models import keras_weights, onnx_graph, shallow, zoo
 from ..models.backends import onnx_runtime
-from ..models.integer_net import FloatLayer, IntegerNet, quantise
+from ..models.integer_net import IntegerNet
+from ..models.integer_quantiser import FloatLayer, quantise
 from ..models.keras_ops import ops
 from . import hyper_entropy
 from .config import HyperpriorConfig

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from nicodec.errors import FormatError, RequestError
 from nicodec.models import integer_net
-from nicodec.models.integer_net import EXACT_LIMIT, FloatLayer, IntegerLayer, IntegerNet, quantise
+from nicodec.models.integer_net import EXACT_LIMIT, IntegerLayer, IntegerNet
+from nicodec.models.integer_quantiser import FloatLayer, quantise
 
 Planes = npt.NDArray[np.int32]
 Wide = npt.NDArray[np.int64]
