@@ -27,14 +27,14 @@ class Standard:
     Attributes:
         name: short name, that of its curve.
         format: Pillow's name of the format.
-        library: Pillow's name of the library behind it, for `PIL.features`.
+        implementation: Pillow's name of the library behind it, for `PIL.features`.
         about: the configuration in words.
         options: arguments of `PIL.Image.Image.save`.
     """
 
     name: str
     format: str
-    library: str
+    implementation: str
     about: str
     options: Mapping[str, Any]
 
@@ -56,8 +56,8 @@ class Standard:
         import PIL
         from PIL import features
 
-        version = features.version(self.library) or "of unknown version"
-        return f"{self.library} {version} through Pillow {PIL.__version__}, {self.about}"
+        version = features.version(self.implementation) or "of unknown version"
+        return f"{self.implementation} {version} through Pillow {PIL.__version__}, {self.about}"
 
 
 def standards(avif_speed: int = AVIF_SPEED) -> tuple[Standard, ...]:

@@ -23,6 +23,7 @@ from nicodec.errors import FormatError, NicodecError, RequestError
 from nicodec.images import Picture, from_array
 from nicodec.metrics.psnr import psnr
 from nicodec.models import zoo
+from nicodec.models.runtime import load_network
 from nicodec.models.zoo import Model
 
 if TYPE_CHECKING:
@@ -75,6 +76,13 @@ def restored(container: Container, model: Model, **request: Any) -> Picture:
     return CODEC.decode(container, model, DecodeRequest(**request))
 
 
+def unquantised(picture: Picture, model: Model) -> npt.NDArray[np.uint8]:
+    """What the transforms alone make of a picture: 96 components are not enough for all of it."""
+    latents = shallow.analyse_picture(picture, model, EncodeSettings())
+    pixels = load_network(model, "decoder")(latents[None])[0]
+    return np.asarray(pixels[: picture.height, : picture.width], np.uint8)
+
+
 def size(container: Container) -> int:
     return len(nic.write(container))
 
@@ -85,7 +93,7 @@ def test_better_qualities_cost_more_and_look_better(small: Model, photo: Picture
     qualities = [psnr(photo.pixels, restored(file, small).pixels) for file in files]
     assert all(np.diff([size(file) for file in files]) > 0)
     assert all(np.diff(qualities) > 0)
-    assert qualities[-1] > 27
+    assert qualities[-1] > psnr(photo.pixels, unquantised(photo, small)) - 0.5
 
 
 def test_the_context_makes_files_smaller_and_changes_nothing_else(small: Model, photo: Picture) -> None:
@@ -129,9 +137,9 @@ def test_gray_and_transparency_come_back(small: Model, samples: "Samples") -> No
 @pytest.mark.parametrize("value", [0, 128, 255])
 def test_a_constant_picture_is_small(small: Model, value: int) -> None:
     picture = from_array(np.full((160, 160, 3), value, np.uint8))
-    container = coded(picture, small, quality=50)
-    assert size(container) < picture.pixels.size / 40
-    assert np.abs(restored(container, small).pixels.astype(int) - value).max() <= 30
+    assert size(coded(picture, small, quality=50)) < picture.pixels.size / 40
+    best = restored(coded(picture, small, quality=100, effort=1), small)
+    assert np.abs(best.pixels.astype(int) - unquantised(picture, small)).max() <= 6
 
 
 def test_noise_is_not_larger_than_its_pixels(small: Model, samples: "Samples") -> None:
