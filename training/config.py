@@ -94,6 +94,7 @@ class HyperpriorConfig(RunConfig):
         lambdas: weight of the mean squared error (0..255 scale) against one bit per pixel at each anchor of the quality
             scale, ascending; a single one trains a fixed-rate model.
         klt: start the transforms as a KLT.
+        context: whether rates count with the context model, or under the hyperprior alone.
     """
 
     family: ClassVar[str] = "hyperprior"
@@ -101,6 +102,7 @@ class HyperpriorConfig(RunConfig):
     architecture: Architecture
     lambdas: tuple[float, ...]
     klt: bool = True
+    context: bool = True
 
 
 Config = L3icConfig | HyperpriorConfig

@@ -11,8 +11,8 @@ from .config import HyperpriorConfig
 from .hyper_rate import Anchored, FactorizedRate, HyperContextRate
 
 REFERENCE_LAMBDA = 0.01
-_HYPER_SHARE = 0.1
-"""Weight of the rate under the hyperprior alone, so that the fast profile without context stays good too."""
+_CONTEXT_SHARE = 0.9
+"""Weight of the rate with context; the rest is that of the fast profile without, so that it stays good too."""
 
 
 def build_codec(config: HyperpriorConfig) -> "HyperpriorCodec":
@@ -35,13 +35,17 @@ class HyperpriorCodec(keras.Model):
         super().__init__(dtype="float32", **kwargs)
         self._lambdas = np.log(config.lambdas).astype(np.float32)
         architecture, anchors = config.architecture, len(config.lambdas)
+        self._context_share = _CONTEXT_SHARE if config.context else 0.0
         self.analysis, self.synthesis = shallow.analysis(architecture), shallow.synthesis(architecture)
-        self.hyper_analysis = shallow.hyper_analysis(architecture)
-        self.hyper_synthesis = shallow.hyper_synthesis(architecture)
+        self.has_hyperprior = architecture.hyper != "none"
+        if self.has_hyperprior:
+            self.hyper_analysis = shallow.hyper_analysis(architecture)
+            self.hyper_synthesis = shallow.hyper_synthesis(architecture)
         self.log_gain = Anchored(anchors, architecture.latents, name="log_gain")
         self.log_inverse = Anchored(anchors, architecture.latents, name="log_inverse")
         self.rate = HyperContextRate(architecture.latents, anchors, name="rate")
-        self.hyper_rate = FactorizedRate(architecture.hyper_latents, anchors, name="hyper_rate")
+        if self.has_hyperprior:
+            self.hyper_rate = FactorizedRate(architecture.hyper_latents, anchors, name="hyper_rate")
         self._trackers = {name: keras.metrics.Mean(name) for name in ("bpp", "hyper_bpp", "fast_bpp", "mse", "score")}
 
     def build(self, input_shape: Any) -> None:
@@ -49,7 +53,8 @@ class HyperpriorCodec(keras.Model):
         for anchored in (self.log_gain, self.log_inverse):
             anchored.build((None,))
         self.rate.build((*input_shape[:3], self.rate.channels))
-        self.hyper_rate.build((*input_shape[:3], self.hyper_rate.channels))
+        if self.has_hyperprior:
+            self.hyper_rate.build((*input_shape[:3], self.hyper_rate.channels))
         self.built = True
 
     def latents(self, pixels: Any, position: Any) -> Any:
@@ -67,9 +72,13 @@ class HyperpriorCodec(keras.Model):
             Rounded latents with a straight-through gradient; bits (n,) of hyper-latents, of latents under the
             hyperprior alone, and of latents with context.
         """
+        rounded = through(latents)
+        if not self.has_hyperprior:
+            nothing = ops.zeros_like(ops.concatenate([latents, latents], axis=-1))
+            fast, full = self.rate(rounded, nothing, position)
+            return rounded, ops.zeros_like(fast), fast, full
         hyper = through(ops.cast(self.hyper_analysis(latents), "float32"))
         predicted = ops.cast(self.hyper_synthesis(hyper), "float32")
-        rounded = through(latents)
         fast, full = self.rate(rounded, predicted, position)
         return rounded, self.hyper_rate(hyper, position), fast, full
 
@@ -92,13 +101,16 @@ class HyperpriorCodec(keras.Model):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        """Bits per pixel plus lambda times the squared error, every crop weighted so that all qualities count alike."""
+        """The mean root of the scores, bits per pixel plus lambda times the squared error on a scale common to all qualities.
+
+        The root, twice, so that a score of one counts as it is: a few hard crops would else give most of the gradient.
+        """
         del y, sample_weight, training
         restored, hyper_bits, fast, full = y_pred
         pixels, position = ops.cast(ops.convert_to_tensor(x[0]), "float32") / 255.0, ops.convert_to_tensor(x[1])
         area = float(pixels.shape[1] * pixels.shape[2])
         mse = ops.mean(ops.square(pixels - restored), axis=(1, 2, 3)) * 255.0**2
-        rate = (hyper_bits + (1.0 - _HYPER_SHARE) * full + _HYPER_SHARE * fast) / area
+        rate = (hyper_bits + self._context_share * full + (1.0 - self._context_share) * fast) / area
         lambdas = ops.exp(interpolate(self._lambdas, position))
         score = (rate + lambdas * mse) / ops.sqrt(lambdas / REFERENCE_LAMBDA)
         values = {
@@ -108,7 +120,7 @@ class HyperpriorCodec(keras.Model):
         }
         for name, value in {**values, "mse": mse, "score": score}.items():
             self._trackers[name].update_state(ops.mean(value))
-        return ops.mean(score)
+        return ops.mean(2.0 * ops.sqrt(score))
 
     @property
     def metrics(self) -> list[Any]:

@@ -19,6 +19,7 @@ from nicodec.training import data, hyperprior_family
 from nicodec.training.config import HyperpriorConfig, config_from_json, config_names, load_config
 from nicodec.training.hyper_rate import Anchored, HyperContextRate
 from nicodec.training.hyperprior import build_codec
+from nicodec.training.run_folder import compiled_codec
 
 if TYPE_CHECKING:
     from nicodec.training.data import Pixels
@@ -112,6 +113,28 @@ def test_the_context_looks_only_at_what_is_decoded() -> None:
     assert all((y, x) > (3, 2) for y, x in zip(*own, strict=True))
     assert len(own[0]) > 5
     assert changed[3, 2, 3:].all()
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        Architecture(24, analysis="bls", analysis_width=8, linear=False, synthesis="bls", hidden=8, hyper="none"),
+        Architecture(24, 8, analysis="mbt", analysis_width=8, linear=False, synthesis="mbt", hidden=8, hyper="full"),
+    ],
+    ids=["factorized", "mean-scale"],
+)
+def test_the_lower_rungs_train_without_context(architecture: Architecture, packed: "Pixels") -> None:
+    config = replace(CONFIG, architecture=architecture, lambdas=(0.01,), klt=False, context=False)
+    codec = compiled_codec(config)
+    hyperprior_family.start(codec, config, packed, None)
+    before = [np.array(w) for w in codec.get_weights()]
+    crops = data.sample_batch(packed, step=0, batch=2, size=64, seed=1)
+    values = codec.train_on_batch(*hyperprior_family.inputs(config, 0, crops), return_dict=True)
+    assert np.isfinite(float(values["score"]))
+    assert float(values["bpp"]) == pytest.approx(float(values["fast_bpp"]))
+    assert (float(values["hyper_bpp"]) > 0) == (architecture.hyper != "none")
+    moved = [bool((a != b).any()) for a, b in zip(before, codec.get_weights(), strict=True)]
+    assert sum(moved) >= len(moved) - 2  # all but the context's two
 
 
 @pytest.mark.parametrize("name", config_names())
