@@ -26,9 +26,10 @@ from .base import DecodeRequest, EncodeSettings, Progress, SegmentInfo, no_progr
 from .metadata import chunks_of, picture_of
 from .padding import padded
 from .segments import find_payload, missing, payload_of
-from .shallow_choice import Chooser, chooser
+from .shallow_choice import Chooser, chooser, decide
 from .shallow_header import HYPER_LOG2, STRIDE_LOG2, Layout
 from .shallow_model import ShallowModel
+from .shallow_refinement import refiner
 from .tiling import analyse, synthesise
 from .trials import CodedTrials, Trials
 
@@ -52,7 +53,7 @@ class Shallow:
         """See `Codec.encode`."""
         _require_no_channels(model, settings)
         latents = analyse_picture(picture, model, settings, progress)
-        return code_latents(latents, picture, model, settings)
+        return code_latents(latents, picture, model, settings, progress)
 
     def trials(
         self, picture: Picture, model: Model, settings: EncodeSettings, progress: Progress = no_progress
@@ -63,7 +64,7 @@ class Shallow:
         request = DecodeRequest(backend=settings.backend, threads=settings.threads)
 
         def encode(quality: float) -> Container:
-            return code_latents(latents, picture, model, replace(settings, quality=quality))
+            return code_latents(latents, picture, model, replace(settings, quality=quality), progress)
 
         return CodedTrials(encode, lambda container: self.decode(container, model, request))
 
@@ -78,7 +79,7 @@ class Shallow:
         latents = np.empty((tables.channels, header.latent_height, header.latent_width), np.float32)
         for stripe, (top, bottom) in enumerate(layout.stripes):
             decoded = _decode_stripe(container, tables, layout, stripe, request.allow_partial)
-            latents[:, top:bottom] = decoded * tables.inverse(shallow_header.quality_of(header))
+            latents[:, top:bottom] = decoded.centroids * tables.inverse(shallow_header.quality_of(header))
         network = load_network(model, "decoder", backend=request.backend, threads=request.threads)
         pixels = synthesise(network, latents, 1.0, _STRIDE, _halo(model, "synthesis"), progress)
         pixels = pixels[: header.height, : header.width]
@@ -124,12 +125,19 @@ def analyse_picture(
     return analyse(network, padded(picture.pixels, _STRIDE), channels, _STRIDE, _halo(model, "analysis"), progress)
 
 
-def code_latents(latents: Latents, picture: Picture, model: Model, settings: EncodeSettings) -> Container:
+def code_latents(
+    latents: Latents,
+    picture: Picture,
+    model: Model,
+    settings: EncodeSettings,
+    progress: Progress = no_progress,
+) -> Container:
     """Quantises and codes what `analyse_picture` gave, at the quality and effort of the settings.
 
     Raises:
         RequestError: a setting is out of range, or the latents are not of the picture's size.
         ModelError: the model's files are damaged.
+        BackendError: an inference runtime is missing or failed.
     """
     tables = shallow_model.load(model)
     expected = (tables.channels, -(-picture.height // _STRIDE), -(-picture.width // _STRIDE))
@@ -155,39 +163,54 @@ def code_latents(latents: Latents, picture: Picture, model: Model, settings: Enc
         profile=shallow_header.FAST if settings.fast_decode else shallow_header.CONTEXT,
         extra=shallow_header.codec_bytes(steps),
     )
-    payloads = _payloads(latents, header, model, settings)
+    payloads = _payloads(latents, picture, header, model, settings, progress)
     if picture.alpha is not None:
         payloads[header.segments - 1] = encode_alpha(picture.alpha)
     segments = tuple(Segment(index, payloads[index]) for index in range(header.segments))
     return Container(header, segments, chunks_of(picture))
 
 
-def _payloads(latents: Latents, header: Header, model: Model, settings: EncodeSettings) -> dict[int, bytes]:
+def decode_latents(container: Container, model: Model) -> list[Planes]:
+    """Decodes the latents of a file and no pixels: exactly the integers that were coded, on every machine.
+
+    Returns:
+        For each stripe, from the top down, int32 (channels, rows, latent width) in quantisation steps.
+
+    Raises:
+        FormatError: a segment is missing or damaged, or the header is not one of this codec and model.
+        ModelError: the model's files are missing or damaged.
+    """
+    tables, layout = _checked(container.header, model)
+    return [_decode_stripe(container, tables, layout, stripe, False).values for stripe in range(len(layout.stripes))]
+
+
+def _payloads(
+    latents: Latents, picture: Picture, header: Header, model: Model, settings: EncodeSettings, progress: Progress
+) -> dict[int, bytes]:
     """The segments of hyper-latents and latents, by index."""
     tables = shallow_model.load(model)
     layout = shallow_header.layout_of(header, len(tables.bands) - 1)
     steps = shallow_header.quality_of(header)
     network = load_network(model, "hyper_encoder", backend=settings.backend, threads=settings.threads)
-    gain = tables.gain(steps)
+    low, high = tables.net.input_range
+    refine = refiner(latents, picture, header, model, settings, progress)
     payloads: dict[int, bytes] = {}
     for stripe, (top, bottom) in enumerate(layout.stripes):
-        exact = np.clip(latents[:, top:bottom] * gain, 1 - LARGEST, LARGEST - 1)
+        exact = np.clip(latents[:, top:bottom] * tables.gain(steps), 1 - LARGEST, LARGEST - 1)
         if not np.isfinite(exact).all():
             raise ModelError(f"the encoder of {model.id} gives latents that are not finite: reinstall the model")
-        hyper = _hyper_latents(network, exact, tables)
-        coded = _Stripe(tables, header, hyper, exact.shape[1:])
+        exact, hyper = refine(stripe, exact, _hyper_latents(network, exact))
+        coded = _Stripe(tables, header, np.clip(np.rint(hyper), low, high).astype(np.int32), exact.shape[1:])
         choose = chooser(exact, tables, steps, settings.effort)
         payloads[layout.hyper(stripe)], bands = coded.encode(choose)
         payloads |= {layout.band(band, stripe): data for band, data in enumerate(bands)}
     return payloads
 
 
-def _hyper_latents(network: Callable[[Latents], Latents], exact: Latents, tables: ShallowModel) -> Planes:
-    """Rounded hyper-latents of a stripe, int32 (hyper channels, h, w)."""
+def _hyper_latents(network: Callable[[Latents], Latents], exact: Latents) -> Latents:
+    """Hyper-latents of a stripe before rounding, float32 (hyper channels, h, w)."""
     bottom, right = (-side % _HYPER for side in exact.shape[1:])
-    padded = np.pad(exact, ((0, 0), (0, bottom), (0, right)))
-    low, high = tables.net.input_range
-    hyper: Planes = np.clip(np.rint(network(padded[None])[0]), low, high).astype(np.int32)
+    hyper: Latents = network(np.pad(exact, ((0, 0), (0, bottom), (0, right)))[None])[0]
     return hyper
 
 
@@ -219,15 +242,8 @@ class _Stripe:
     def encode(self, choose: Chooser) -> tuple[bytes, list[bytes]]:
         """The payloads of the hyper-latents and of every band."""
         context = self.tables.context
-        groups = range(len(context.groups()))
-        if self.header.profile == shallow_header.FAST:
-            steps = [[hyper_context.choose(step, choose)] for step in hyper_context.prior_steps(context, self.prior())]
-        else:
-            steps = hyper_context.choose_all(Walk(context, self.prior(), self.node), groups, choose)
-        used = 0
-        for group in groups:
-            if any(chosen.values.any() for chosen in steps[group]):
-                used = group + 1
+        steps, _ = decide(context, self.prior(), self.node, self.header.profile, choose)
+        used = max((group + 1 for group, chosen in enumerate(steps) if any(c.values.any() for c in chosen)), default=0)
         bands: list[bytes] = []
         for start, stop in _spans(self.tables):
             encoder = AnsEncoder()
@@ -243,10 +259,24 @@ class _Stripe:
         return encoder.finish()
 
 
+@dataclass(frozen=True, eq=False)
+class _Decoded:
+    """The latents of one stripe.
+
+    Attributes:
+        values: int32 (channels, rows, columns) the coded integers; zero where a band is missing.
+        centroids: float32 (channels, rows, columns) what they stand for, in quantisation steps; predicted where a band
+            is missing.
+    """
+
+    values: Planes
+    centroids: Latents
+
+
 def _decode_stripe(
     container: Container, tables: ShallowModel, layout: Layout, stripe: int, allow_partial: bool
-) -> Latents:
-    """The latents of a stripe in quantisation steps, float32 (channels, rows, columns).
+) -> _Decoded:
+    """Decodes a stripe.
 
     Raises:
         FormatError: a segment is missing or damaged.
@@ -258,8 +288,11 @@ def _decode_stripe(
     coded = _Stripe(tables, header, hyper, shape)
     prior = coded.prior()
     known = 0
-    walk = Walk(tables.context, prior, coded.node)
-    latents: Latents = np.zeros((tables.channels, *shape), np.float32)
+    walk = None if header.profile == shallow_header.FAST else Walk(tables.context, prior, coded.node)
+    if walk is None:
+        decoded = _Decoded(np.zeros(prior.mean.shape, np.int32), np.zeros(prior.mean.shape, np.float32))
+    else:
+        decoded = _Decoded(walk.latents, walk.centroids)  # which the walk fills
     for band, (start, stop) in enumerate(_spans(tables)):
         payload = find_payload(container, layout.band(band, stripe))
         if payload is None:
@@ -268,26 +301,26 @@ def _decode_stripe(
             break
         decoder = AnsDecoder(payload)
         groups = range(min(start, used), min(stop, used))
-        if header.profile == shallow_header.FAST:
-            _decode_fast(tables.context, prior, groups, decoder, latents)
+        if walk is None:
+            _decode_fast(tables.context, prior, groups, decoder, decoded)
         else:
             hyper_context.decode(walk, groups, decoder)
         decoder.finish()
         known = int(tables.context.bounds[stop])
-    if header.profile == shallow_header.CONTEXT:
-        latents = walk.centroids.copy()
-    latents[known:] = prior.mean[known:] / np.float32(ONE)
-    return latents
+    decoded.centroids[known:] = prior.mean[known:] / np.float32(ONE)
+    return decoded
 
 
 def _decode_fast(
-    context: hyper_context.HyperContext, prior: Prior, groups: range, decoder: AnsDecoder, latents: Latents
+    context: hyper_context.HyperContext, prior: Prior, groups: range, decoder: AnsDecoder, decoded: _Decoded
 ) -> None:
     for step in hyper_context.prior_steps(context, prior)[groups.start : groups.stop]:
         bases, indexes = step.contexts()
         values = decode_with_escapes(decoder, indexes.ravel(), context.tables).reshape(bases.shape) + bases
         hyper_context.check_range(values)
-        latents[step.channels] = context.centroids(values, bases, indexes).reshape(latents[step.channels].shape)
+        shape = decoded.values[step.channels].shape
+        decoded.values[step.channels] = values.reshape(shape)
+        decoded.centroids[step.channels] = context.centroids(values, bases, indexes).reshape(shape)
 
 
 def _decode_hyper(payload: bytes, tables: ShallowModel, header: Header, shape: tuple[int, int]) -> tuple[int, Planes]:

@@ -8,14 +8,19 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from ..bitstream.hyper_context import Chooser, Planes, PriorStep, Step
+from ..bitstream import hyper_context
+from ..bitstream.hyper_context import Chooser, Chosen, HyperContext, Planes, Prior, PriorStep, Step, Walk
 from ..bitstream.tables import FREQUENCY_BITS, TableSet
+from .shallow_header import FAST
 from .shallow_model import ShallowModel
 
-__all__ = ["Chooser", "chooser"]
+__all__ = ["Chooser", "chooser", "decide"]
 
 PLAIN_EFFORT = 1
 """Up to this effort latents are rounded."""
+
+REFINING_EFFORT = 7
+"""From this effort on latents are refined by gradients before, until rounding is all that is left to do."""
 
 _ESCAPE_BITS = 8.0
 
@@ -35,7 +40,7 @@ def chooser(exact: npt.NDArray[np.float32], tables: ShallowModel, steps: int, ef
         del bases, indexes
         return np.rint(flat[step.channels][:, step.positions]).astype(np.int32)
 
-    if effort <= PLAIN_EFFORT:
+    if effort <= PLAIN_EFFORT or effort >= REFINING_EFFORT:
         return rounded
     costs = tables.step_cost(steps).reshape(-1, 1)
 
@@ -53,6 +58,29 @@ def chooser(exact: npt.NDArray[np.float32], tables: ShallowModel, steps: int, ef
         return np.where(prices[1] < prices[0], nearer, near)
 
     return weighed
+
+
+def decide(
+    context: HyperContext, prior: Prior, node: int, profile: int, choose: Chooser
+) -> tuple[list[list[Chosen]], Planes]:
+    """Lets a chooser decide all values of a stripe in coding order.
+
+    Args:
+        context: the entropy model.
+        prior: what the hyperprior says.
+        node: quality as the entropy model knows it.
+        profile: of the file.
+        choose: the chooser.
+
+    Returns:
+        The steps of each group, to be coded; and the values, int32 (channels, h, w).
+    """
+    if profile == FAST:
+        chosen = [hyper_context.choose(step, choose) for step in hyper_context.prior_steps(context, prior)]
+        return [[c] for c in chosen], np.concatenate([c.values for c in chosen]).reshape(prior.mean.shape)
+    walk = Walk(context, prior, node)
+    steps = hyper_context.choose_all(walk, range(len(context.groups())), choose)
+    return steps, walk.latents
 
 
 def _bits(tables: TableSet, distances: Planes, indexes: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """What the header of a shallow-decoder file says: geometry, profile, quality. Imports no numpy, so that `info` stays instant.
 
 Profile 0 codes latents with context, profile 1 with the hyperprior alone. The codec's bytes in the header begin with the
-quality in 1/10, little-endian. FORMAT.md describes it from the release of the first model on.
+quality in 1/10, little-endian. FORMAT.md §8 is normative.
 """
 
 from dataclasses import dataclass

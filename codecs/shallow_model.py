@@ -105,10 +105,13 @@ class ShallowModel:
 
     def step_cost(self, steps: int) -> Floats:
         """Bits that a squared error of one quantisation step is worth, float32 (channels, 1, 1)."""
-        # lambda weighs the mean over three samples a pixel, on the scale 0..255, against bits per pixel.
-        weight = np.exp(float(self._at(self.log_lambda[:, None], steps)[0])) * 255.0**2 / 3.0
-        cost: Floats = np.float32(weight) * self.energy[:, None, None] * np.square(self.inverse(steps))
+        cost: Floats = np.float32(self.weight(steps)) * self.energy[:, None, None] * np.square(self.inverse(steps))
         return cost
+
+    def weight(self, steps: int) -> float:
+        """Bits that a squared error of one in one sample of the picture, scale 0..1, is worth."""
+        # lambda weighs the mean over three samples a pixel, on the scale 0..255, against bits per pixel.
+        return float(np.exp(self._at(self.log_lambda[:, None], steps)[0])) * 255.0**2 / 3.0
 
     def _at(self, anchors: Floats, steps: int) -> Floats:
         position = steps * (len(anchors) - 1) / QUALITY_STEPS

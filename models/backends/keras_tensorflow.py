@@ -74,15 +74,26 @@ def load(model: Model, part: Part, threads: int | None) -> Network:
             architecture that has no Keras definition here.
         ModelError: the weights do not fit the architecture on the card.
     """
+    if threads is not None:
+        _set_threads(threads)
+    return _RUNNERS[part](definition(model, part))
+
+
+def definition(model: Model, part: Part) -> Any:
+    """The Keras model of a part with its weights, for those who need gradients.
+
+    Raises:
+        BackendError: Keras was set up otherwise earlier in this process, or the card names an architecture that has no
+            Keras definition here.
+        ModelError: the weights do not fit the architecture on the card.
+    """
     if keras.backend.backend() != "tensorflow":
         raise BackendError(
             f"Keras runs on {keras.backend.backend()} here: set KERAS_BACKEND=tensorflow and start again"
         )
-    if threads is not None:
-        _set_threads(threads)
     network = _build(model.card["architecture"], part)
     keras_weights.load_from_onnx(model.path(f"{part}.onnx"), network)
-    return _RUNNERS[part](network)
+    return network
 
 
 def _set_threads(threads: int) -> None:

@@ -13,8 +13,6 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 pytestmark = pytest.mark.train
 pytest.importorskip("keras")
 
-from PIL import Image
-
 from nicodec.bitstream import container as nic
 from nicodec.bitstream.container import Container
 from nicodec.codecs import shallow, shallow_header, shallow_model
@@ -22,7 +20,6 @@ from nicodec.codecs.base import DecodeRequest, EncodeSettings
 from nicodec.errors import FormatError, NicodecError, RequestError
 from nicodec.images import Picture, from_array
 from nicodec.metrics.psnr import psnr
-from nicodec.models import zoo
 from nicodec.models.runtime import load_network
 from nicodec.models.zoo import Model
 
@@ -33,34 +30,8 @@ CODEC = shallow.Shallow()
 
 
 @pytest.fixture(scope="module")
-def small(samples: "Samples", tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """96 channels at the KLT start, the tables fitted to a few crops of a photo."""
-    from nicodec.models.shallow import Architecture
-    from nicodec.training import export, hyperprior_family
-    from nicodec.training.checkpoint import RunState
-    from nicodec.training.config import HyperpriorConfig
-    from nicodec.training.hyperprior import build_codec
-
-    folder = tmp_path_factory.mktemp("shallow")
-    crops = [samples.photo(512, 512)[y : y + 256, x : x + 256] for y in (0, 128, 256) for x in (0, 128, 256)]
-    paths = [folder / f"{k}.png" for k in range(len(crops))]
-    for path, crop in zip(paths, crops, strict=True):
-        Image.fromarray(crop).save(path)
-    config = HyperpriorConfig(
-        model="shallow-two-layer",
-        architecture=Architecture(latents=96, hyper_latents=8, analysis_width=8),
-        lambdas=(0.001, 0.01, 0.1),
-        steps=2,
-        warmup=1,
-        crop=64,
-    )
-    codec = build_codec(config)
-    hyperprior_family.start(codec, config, np.stack(crops), None)
-    entry = folder / "zoo" / config.model / "1"
-    entry.mkdir(parents=True)
-    export.write_entry(codec, config, RunState(), entry, paths, len(paths))
-    (model,) = zoo.installed([folder / "zoo"])
-    return model
+def small(untrained_shallow: Model) -> Model:
+    return untrained_shallow
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +131,23 @@ def test_stripes_are_coded_one_by_one(small: Model, photo: Picture, monkeypatch:
     assert contents[0] == "hyper-latents, stripe 0"
     assert contents[4] == "band 0, stripe 0"
     assert contents[-1] == f"band {len(shallow_model.load(small).bands) - 2}, stripe 3"
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_latents_come_back_as_they_were_rounded(
+    small: Model, photo: Picture, fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shallow_header, "STRIPE_POSITIONS", 1)
+    monkeypatch.setattr(shallow_header, "MIN_STRIPE_ROWS", 4)
+    settings = EncodeSettings(quality=70, effort=1, fast_decode=fast)
+    latents = shallow.analyse_picture(photo, small, settings)
+    container = shallow.code_latents(latents, photo, small, settings)
+    stripes = shallow.decode_latents(container, small)
+    assert [(stripe.shape[1], stripe.dtype) for stripe in stripes] == [(rows, np.int32) for rows in (4, 4, 4, 1)]
+    expected = np.rint(latents * shallow_model.load(small).gain(shallow_header.quality_steps(70)))
+    np.testing.assert_array_equal(np.concatenate(stripes, axis=1), expected)
+    with pytest.raises(FormatError, match="missing"):
+        shallow.decode_latents(replace(container, segments=container.segments[:-1]), small)
 
 
 @pytest.mark.parametrize("fast", [False, True])
