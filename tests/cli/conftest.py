@@ -23,6 +23,16 @@ Run = Callable[..., Result]
 Start = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
+def assert_one_error(result: Result, code: int, *words: str) -> None:
+    """A command ended with that code, said one line on stderr with those words in it, and printed nothing."""
+    assert result.exit_code == code
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("nicodec: error: ")
+    for word in words:
+        assert word in line
+
+
 @pytest.fixture
 def model(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> "Model":
     """The only model: `fake-3c`."""

@@ -14,21 +14,14 @@ from PIL import Image
 
 from nicodec.models import zoo
 
+from .conftest import assert_one_error
+
 if TYPE_CHECKING:
     from nicodec.tests.samples import Samples
 
 Run = Callable[..., Result]
 
 RECORD = {"schema", "command", "input", "ok", "output", "width", "height", "gray", "alpha", "seconds", "notes"}
-
-
-def assert_one_error(result: Result, code: int, *words: str) -> None:
-    assert result.exit_code == code
-    assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("nicodec: error: ")
-    for word in words:
-        assert word in line
 
 
 def read(path: str | io.BytesIO) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":

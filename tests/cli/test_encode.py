@@ -15,6 +15,8 @@ from PIL import Image
 from nicodec import errors, outputs
 from nicodec.bitstream import container
 
+from .conftest import assert_one_error
+
 if TYPE_CHECKING:
     from nicodec.tests.samples import Samples
 
@@ -25,15 +27,6 @@ RECORD = {
     *("bytes", "bpp", "input_bytes", "seconds", "notes"),
     *("quality", "target", "reached", "trials"),
 }
-
-
-def assert_one_error(result: Result, code: int, *words: str) -> None:
-    assert result.exit_code == code
-    assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("nicodec: error: ")
-    for word in words:
-        assert word in line
 
 
 def test_writes_beside_the_input_by_default(run: Run, folder: Path) -> None:

@@ -19,19 +19,12 @@ from nicodec.cli.console import Console
 from nicodec.codecs import registry
 from nicodec.metrics.psnr import psnr
 
+from .conftest import assert_one_error
+
 if TYPE_CHECKING:
     from nicodec.tests.samples import Samples
 
 Run = Callable[..., Result]
-
-
-def assert_one_error(result: Result, code: int, *words: str) -> None:
-    assert result.exit_code == code
-    assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("nicodec: error: ")
-    for word in words:
-        assert word in line
 
 
 def record_of(run: Run, *arguments: str) -> dict[str, object]:

@@ -20,7 +20,7 @@ from nicodec.models import zoo
 if TYPE_CHECKING:
     from nicodec.tests.samples import Samples
 
-MODEL = zoo.installed()[0]
+MODEL = zoo.find("l3ic-16c")
 
 
 @pytest.fixture
