@@ -11,7 +11,7 @@ The value's integer part is subtracted, its fractional part and the class of the
 tables.
 
 Everything is integer; float64 only carries integers far below 2^53 through matrix products, and `HyperContext` refuses
-weights that could leave that range. FORMAT.md describes it from the release of the first model on.
+weights that could leave that range. FORMAT.md §7, "Hyperprior", is normative.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
