@@ -25,6 +25,9 @@ STRIDE = 16
 HYPER_STRIDE = 64
 """Pixels per position of the hyper-latent along each axis."""
 
+LINEAR_KERNEL = 2 * STRIDE
+"""Side of the blocks of the linear branch."""
+
 AnalysisKind = Literal["bls", "mbt", "cnn", "elic", "patch"]
 SynthesisKind = Literal["bls", "mbt", "one_layer", "two_layer"]
 HyperKind = Literal["none", "full", "cheap"]
@@ -43,7 +46,8 @@ class Architecture:
         analysis: `bls` (9x9/4, 5x5/2, 5x5/2, GDN), `mbt` (4 x 5x5/2, GDN), `cnn` (4 x 5x5/2, leaky ReLU), `elic`
             (residual blocks and attention), `patch` (residual blocks from 1/4 resolution down).
         analysis_width: channels of the analysis inside.
-        linear: whether a linear branch of 16x16 blocks, which training starts as a KLT, is added to the analysis.
+        linear: whether a linear branch is added to the analysis: one convolution of blocks that overlap by half, which
+            training starts as a KLT.
         synthesis: `bls` and `mbt` mirror their analysis; `one_layer` is one transposed convolution 18x18/16,
             `two_layer` 13x13/8 and 5x5/2.
         hidden: channels between the layers of `two_layer`; of `bls` and `mbt`, their width.
@@ -80,7 +84,7 @@ def analysis(architecture: Architecture) -> Any:
     latents = _ANALYSES[architecture.analysis](centred, architecture)
     if architecture.linear:
         options: dict[str, Any] = {"padding": "same", "use_bias": False, "dtype": "float32"}
-        linear = layers.Conv2D(architecture.latents, STRIDE, STRIDE, name="linear", **options)(centred)
+        linear = layers.Conv2D(architecture.latents, LINEAR_KERNEL, STRIDE, name="linear", **options)(centred)
         latents = layers.Add(name="latent_sum", dtype="float32")([linear, latents])
     return keras.Model(pixels, latents, name=f"{architecture.analysis}_analysis")
 

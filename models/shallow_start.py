@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .shallow import STRIDE, Architecture
+from .shallow import LINEAR_KERNEL, STRIDE, Architecture
 
 _BLOCK = STRIDE * STRIDE * 3
 _QUIET = 0.01
@@ -40,7 +40,10 @@ def start_analysis(model: Any, architecture: Architecture, basis: Floats) -> Non
     """Writes the basis (768, latents) into the linear branch and quietens the other one, in place."""
     if not architecture.linear:
         return
-    model.get_layer("linear").set_weights([basis.reshape(STRIDE, STRIDE, 3, -1)])
+    kernel = np.zeros((LINEAR_KERNEL, LINEAR_KERNEL, 3, basis.shape[1]), np.float32)
+    before = (LINEAR_KERNEL - STRIDE) // 2
+    kernel[before : before + STRIDE, before : before + STRIDE] = basis.reshape(STRIDE, STRIDE, 3, -1)
+    model.get_layer("linear").set_weights([kernel])
     last = max((layer for layer in model.layers if layer.name.startswith("down")), key=lambda layer: layer.name)
     kernel, bias = last.get_weights()
     last.set_weights([kernel * _QUIET, bias])

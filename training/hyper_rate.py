@@ -86,11 +86,13 @@ class HyperContextRate(keras.layers.Layer):
         spread = np.where(scale > 20, scale, np.log(np.expm1(np.minimum(scale, 20)) + 1e-9))
         self.bias.table.assign(np.concatenate([np.zeros_like(spread), spread], axis=1) / _GAIN)
 
-    def call(self, latents: Any, predicted: Any, position: Any) -> tuple[Any, Any]:
+    def call(self, latents: Any, measured: Any, predicted: Any, position: Any) -> tuple[Any, Any]:
         """Code lengths per image.
 
         Args:
-            latents: integers as float32 (n, h, w, channels), with whatever gradient estimator the caller attached.
+            latents: what the context sees: integers as float32 (n, h, w, channels), with whatever gradient estimator the
+                caller attached.
+            measured: what the bits are of, of the same shape: the integers, or a continuous stand-in.
             predicted: (n, h, w, 2 channels) from the hyper-synthesis: means and spreads.
             position: float32 (n,) on the quality scale.
 
@@ -98,7 +100,7 @@ class HyperContextRate(keras.layers.Layer):
             Bits (n,) under the hyperprior alone, and with context.
         """
         prior = predicted + self.biases(position)
-        return self._bits(latents, prior), self._bits(latents, prior + _GAIN * self.context(latents))
+        return self._bits(measured, prior), self._bits(measured, prior + _GAIN * self.context(latents))
 
     def biases(self, position: Any) -> Any:
         """What every channel adds to its predicted value and spread at a quality, (n, 1, 1, 2 channels)."""
@@ -122,9 +124,9 @@ class HyperContextRate(keras.layers.Layer):
         mean, spread = ops.split(parameters, 2, axis=-1)
         return ops.sum(logistic_bits(latents - mean, ops.softplus(spread) + _MIN_SPREAD), axis=(1, 2, 3))
 
-    def compute_output_shape(self, latents: Any, predicted: Any, position: Any) -> Any:
+    def compute_output_shape(self, latents: Any, measured: Any, predicted: Any, position: Any) -> Any:
         """Twice (n,)."""
-        del predicted, position
+        del measured, predicted, position
         return (latents[0],), (latents[0],)
 
 

@@ -65,35 +65,44 @@ class HyperpriorCodec(keras.Model):
         """Pixels in [0, 1], not clipped, of rounded latents."""
         return ops.cast(self.synthesis(latents * ops.exp(self.log_inverse(position))), "float32")
 
-    def code(self, latents: Any, position: Any) -> tuple[Any, Any, Any, Any]:
+    def code(self, latents: Any, position: Any, noise: Any = 0.0) -> tuple[Any, Any, Any, Any]:
         """Rounds latents and hyper-latents and measures both.
+
+        Args:
+            latents: float32 (n, h, w, latents) in quantisation steps.
+            position: float32 (n,) on the quality scale.
+            noise: zero to measure what is rounded; in training uniform in -0.5..0.5, of the shape of the latents, and
+                the bits are those of the latents with it: rounding itself has no slope that an optimiser could follow
+                (D. Minnen, S. Singh, ICIP 2020: noise for the rate, rounding for the rest).
 
         Returns:
             Rounded latents with a straight-through gradient; bits (n,) of hyper-latents, of latents under the
             hyperprior alone, and of latents with context.
         """
         rounded = through(latents)
+        measured = rounded if isinstance(noise, float) else latents + noise
         if not self.has_hyperprior:
             nothing = ops.zeros_like(ops.concatenate([latents, latents], axis=-1))
-            fast, full = self.rate(rounded, nothing, position)
+            fast, full = self.rate(rounded, measured, nothing, position)
             return rounded, ops.zeros_like(fast), fast, full
         hyper = through(ops.cast(self.hyper_analysis(latents), "float32"))
         predicted = ops.cast(self.hyper_synthesis(hyper), "float32")
-        fast, full = self.rate(rounded, predicted, position)
+        fast, full = self.rate(rounded, measured, predicted, position)
         return rounded, self.hyper_rate(hyper, position), fast, full
 
     def call(self, inputs: Any) -> Any:
         """Codes a batch.
 
         Args:
-            inputs: pixels 0..255, any number type, (n, h, w, 3), and float32 (n,) positions on the quality scale.
+            inputs: pixels 0..255, any number type, (n, h, w, 3); float32 (n,) positions on the quality scale; and noise,
+                see `code`.
 
         Returns:
             The reconstruction in [0, 1], clipped with a straight-through gradient; bits per image of hyper-latents, of
             latents under the hyperprior alone, and with context.
         """
-        pixels, position = ops.cast(inputs[0], "float32") / 255.0, inputs[1]
-        rounded, hyper_bits, fast, full = self.code(self.latents(pixels, position), position)
+        pixels, position, noise = ops.cast(inputs[0], "float32") / 255.0, inputs[1], inputs[2]
+        rounded, hyper_bits, fast, full = self.code(self.latents(pixels, position), position, noise)
         restored = self.restore(rounded, position)
         clipped = restored + ops.stop_gradient(ops.clip(restored, 0.0, 1.0) - restored)
         return clipped, hyper_bits, fast, full

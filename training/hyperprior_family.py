@@ -47,8 +47,11 @@ def start(codec: HyperpriorCodec, config: HyperpriorConfig, packed: Pixels, sour
 
 
 def inputs(config: HyperpriorConfig, step: int, crops: Pixels) -> tuple[Any, Any]:
-    """The crops with their positions on the quality scale."""
-    return (crops, positions_of(config, step)), None
+    """The crops with their positions on the quality scale, and noise; depends on the arguments alone."""
+    n, height, width, _ = crops.shape
+    shape = (n, height // STRIDE, width // STRIDE, config.architecture.latents)
+    noise = np.random.default_rng((config.seed, step, 1)).random(shape, np.float32) - np.float32(0.5)
+    return (crops, positions_of(config, step), noise), None
 
 
 def steer(codec: HyperpriorCodec, config: HyperpriorConfig, numbers: dict[str, float]) -> None:
