@@ -12,6 +12,7 @@ import click
 
 from .. import __version__
 from ..errors import NicodecError
+from ..processors import keep_blas_calm
 from .console import Console
 from .failures import one_line
 
@@ -45,6 +46,7 @@ class LazyGroup(click.Group):
     ) -> Any:
         """Runs the command line and exits; every error leaves one line on stderr (NICODEC_DEBUG=1: a traceback)."""
         _accept_every_name()
+        keep_blas_calm()
         try:
             code = super().main(args, prog_name or "nicodec", complete_var, standalone_mode=False, **extra)
         except click.exceptions.Abort:

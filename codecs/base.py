@@ -30,7 +30,8 @@ class EncodeSettings:
     Attributes:
         independent_channels: code every channel on its own, so that single channels can be decoded; larger files.
         quality: 0 (smallest file) to 100 (best picture), None for the codec's own choice. Needs a codec of variable rate.
-        effort: 1 (fast) to 9, a whole number: how hard to look for a smaller file of the same quality.
+        effort: 1 (fast) to 9, a whole number: how hard to look for a smaller file of the same quality. Some codecs need
+            TensorFlow from 7 on.
         fast_decode: leave out what makes files smaller but slower to decode, where the codec has such a thing.
         backend: inference runtime, see `models.runtime`.
         threads: threads of the network, None for all cores.

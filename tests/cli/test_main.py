@@ -243,3 +243,15 @@ def test_shared_options_read_alike_everywhere() -> None:
 def test_shell_completion_answers(start: Start) -> None:
     env = {"_NICODEC_COMPLETE": "bash_complete", "COMP_WORDS": "nicodec enc", "COMP_CWORD": "1"}
     assert start(env=env).stdout == b"plain,encode\n"
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "4"), ("20", "20")])
+def test_idle_blas_threads_sleep_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, before: str | None, after: str
+) -> None:
+    name = "OPENBLAS_THREAD_TIMEOUT"
+    monkeypatch.setenv(name, before or "")
+    if before is None:
+        monkeypatch.delenv(name)
+    assert main(["--version"], standalone_mode=False) == 0
+    assert os.environ[name] == after
