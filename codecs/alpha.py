@@ -5,6 +5,7 @@ order. Predictors: 0 none, 1 left neighbour, 2 upper neighbour, 3 left + upper -
 """
 
 import zlib
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,12 @@ _LEFT, _UP = 1, 2  # bits of the predictor number
 
 def encode_alpha(alpha: Plane) -> bytes:
     """Codes a uint8 (h, w) plane with whichever predictor makes it smallest."""
+    return _encoded(alpha.tobytes(), alpha.shape[1])
+
+
+@lru_cache(maxsize=1)  # a search for a rate codes the same plane again and again
+def _encoded(samples: bytes, width: int) -> bytes:
+    alpha = np.frombuffer(samples, np.uint8).reshape(-1, width)
     return min((bytes([mode]) + zlib.compress(_residual(alpha, mode).tobytes(), 9) for mode in range(4)), key=len)
 
 
