@@ -51,10 +51,9 @@ def command(
 
 
 def _measure(folder: Path, photos: Path) -> dict[str, Any]:
-    """Means over whole coded files of all photos in a folder."""
-    from ..evaluation.rate_distortion import measure_folder, summarise
+    """Rate and quality of whole coded files of all photos in a folder."""
+    from ..evaluation.rate_distortion import measure_for_card
     from ..models import zoo
     from ..training.data import find_pictures
 
-    model = next(model for model in zoo.installed([folder.parents[1]]) if model.folder == folder)
-    return summarise(photos.resolve().name, measure_folder(model, find_pictures(photos)))
+    return measure_for_card(zoo.open_folder(folder), photos.resolve().name, find_pictures(photos))

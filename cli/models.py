@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _UNKNOWN = "-"
 _PREFERRED_DATASET = "kodak"
 _POINT = (("bpp", 3), ("psnr", 2), ("msssim", 4))
+_CURVE = (("quality", 1), ("bpp", 4), ("psnr", 2), ("ssim", 4), ("msssim", 4))
 
 
 @click.group(
@@ -31,8 +32,9 @@ Examples:
 def command(ctx: click.Context, console: Console) -> None:
     """List the installed models: rate, quality, cost per pixel and size.
 
-    bpp, PSNR and MS-SSIM are means over the pictures of a data set, whole files counted. Models are searched in the folders
-    of the environment variable NICODEC_MODELS, then in the package; those with a damaged card are named on stderr.
+    bpp, PSNR and MS-SSIM are means over the pictures of a data set, whole files counted; for a model of variable rate the
+    lowest and the highest of those measured. Models are searched in the folders of the environment variable
+    NICODEC_MODELS, then in the package; those with a damaged card are named on stderr.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -61,8 +63,13 @@ def show(model_id: str, console: Console) -> None:
     console.result(f"  folder          {model.folder}")
     console.result(f"  size            {human_size(_size(model))}")
     for name, value in model.card.items():
-        if name not in ("schema", "id", "hash"):
+        if name not in ("schema", "id", "hash", "measured"):
             console.result(f"  {name:14}  {_flat(value)}")
+    for measurement in _measurements(model) or [{}]:
+        summary = {key: value for key, value in measurement.items() if key != "points"}
+        console.result(f"  {'measured':14}  {_flat(summary)}")
+        for line in _curve(measurement):
+            console.result(f"  {'':14}  {line}")
 
 
 def _record(model: "Model") -> dict[str, Any]:
@@ -87,25 +94,55 @@ def _table(models: list["Model"]) -> str:
 
 
 def _row(model: "Model") -> list[str]:
-    point = _point(model)
+    measurement = _preferred(model)
+    points = _points(measurement)
     cost = _mapping(model.card.get("kmac_per_pixel"))
     return [
         model.id,
         str(model.revision),
-        *(_number(point.get(name), decimals) for name, decimals in _POINT),
+        *(_span([point.get(name) for point in points], decimals) for name, decimals in _POINT),
         _number(cost.get("encode"), 1),
         _number(cost.get("decode"), 1),
         human_size(_size(model)),
-        str(point.get("dataset", _UNKNOWN)),
+        str(measurement.get("dataset", _UNKNOWN)),
     ]
 
 
-def _point(model: "Model") -> Mapping[str, Any]:
-    """The measured point to show: that on Kodak, on which codecs are usually compared, or else the first."""
-    measured = model.card.get("measured")
-    points = [_mapping(point) for point in measured] if isinstance(measured, list) else []
-    on_kodak = [point for point in points if _PREFERRED_DATASET in str(point.get("dataset", "")).lower()]
-    return next(iter([*on_kodak, *points]), {})
+def _measurements(model: "Model") -> list[Mapping[str, Any]]:
+    """What was measured on each data set."""
+    return _mappings(model.card.get("measured"))
+
+
+def _preferred(model: "Model") -> Mapping[str, Any]:
+    """The measurement to show: that on Kodak, on which codecs are usually compared, or else the first."""
+    found = _measurements(model)
+    on_kodak = [one for one in found if _PREFERRED_DATASET in str(one.get("dataset", "")).lower()]
+    return next(iter([*on_kodak, *found]), {})
+
+
+def _points(measurement: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The points of a model of variable rate by rising quality, or the one that the measurement itself is."""
+    return _mappings(measurement["points"]) if "points" in measurement else [measurement]
+
+
+def _curve(measurement: Mapping[str, Any]) -> list[str]:
+    """The points of a model of variable rate as the lines of a table; none of another model."""
+    if "points" not in measurement:
+        return []
+    head = [name for name, _ in _CURVE]
+    rows = [[_number(point.get(name), decimals) for name, decimals in _CURVE] for point in _points(measurement)]
+    return aligned([head, *rows]).splitlines()
+
+
+def _span(values: list[Any], decimals: int) -> str:
+    """The least and the greatest of some values, or the only one."""
+    numbers = [value for value in values if isinstance(value, (int, float))]
+    ends = dict.fromkeys(_number(end(numbers), decimals) for end in (min, max)) if numbers else [_UNKNOWN]
+    return "-".join(ends)
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    return [_mapping(item) for item in value] if isinstance(value, list) else []
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -125,7 +162,7 @@ def _size(model: "Model") -> int:
 def _flat(value: Any) -> str:
     """A value of a card on one line."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_flat(item)}" for key, item in cast(Mapping[str, Any], value).items())
+        return ", ".join(f"{key} {_flat(item)}" for key, item in cast(Mapping[str, Any], value).items()) or "none"
     if isinstance(value, list):
         return "; ".join(_flat(item) for item in value) or "none"
     return str(value)

@@ -7,9 +7,12 @@ from typing import Any
 
 import click
 
+from ..codecs.base import EncodeSettings
 from ..errors import NicodecError
 from ..models import zoo
-from . import curve_commands, rate_distortion, speed
+from . import curve_commands, decode_speed, rate_distortion, speed
+from .sweeps import pictures_of
+from .timing import Row
 
 
 class _Group(click.Group):
@@ -40,15 +43,22 @@ for _command in (
 @main.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--model", "models", multiple=True, help="Model id; repeatable. Default: all installed.")
+@click.option("--quality", type=click.FloatRange(0, 100), metavar="Q", help="0 to 100, for models of variable rate.")
+@click.option(
+    "--effort", type=click.IntRange(1, 9), default=5, show_default=True, metavar="1..9", help="Encoder effort."
+)
 @click.option("--details", is_flag=True, help="Also print every picture, as JSON lines.")
-def rd(folder: Path, models: tuple[str, ...], details: bool) -> None:
+def rd(folder: Path, models: tuple[str, ...], quality: float | None, effort: int, details: bool) -> None:
     """Rate and distortion of whole files, averaged over the PNG files of FOLDER, one JSON line for each model."""
+    settings = EncodeSettings(quality=quality, effort=effort)
+    paths = pictures_of(folder)
     for name in models or tuple(dict.fromkeys(model.id for model in zoo.installed())):
-        points = rate_distortion.measure_folder(zoo.find(name), sorted(folder.glob("*.png")))
+        points = rate_distortion.measure_folder(zoo.find(name), paths, settings)
+        shown = {"model": name, "quality": quality, "effort": effort}
         if details:
             for point in rate_distortion.as_json(points):
-                click.echo(json.dumps({"model": name, **point}))
-        click.echo(json.dumps({"model": name, **rate_distortion.summarise(folder.name, points)}))
+                click.echo(json.dumps({**shown, **point}))
+        click.echo(json.dumps({**shown, **rate_distortion.summarise(folder.resolve().name, points)}))
 
 
 @main.command("speed")
@@ -57,13 +67,29 @@ def rd(folder: Path, models: tuple[str, ...], details: bool) -> None:
 def speed_command(model: str, memory: bool) -> None:
     """Start-up, decode, entropy-coding share, coding overhead and, if asked, peak memory."""
     chosen = zoo.find(model)
-    measurements: list[Callable[[zoo.Model], list[speed.Row]]]
+    measurements: list[Callable[[zoo.Model], list[Row]]]
     measurements = [speed.start_up, speed.whole_decode, speed.shares, speed.overhead]
     if memory:
         measurements.append(speed.memory)
     for measure in measurements:
-        for label, value in measure(chosen):
-            click.echo(f"{label:<55} {value}")
+        _show(measure(chosen))
+
+
+@main.command("decode-speed")
+@click.option("--model", default="shallow-two-layer", show_default=True, help="Model id.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), default=2, show_default=True, metavar="N", help="Threads and cores."
+)
+def decode_speed_command(model: str, threads: int) -> None:
+    """Decoding in process, without and with the context profile, beside a matrix product of as many operations."""
+    chosen = zoo.find(model)
+    for width, height in decode_speed.SIZES:
+        _show(decode_speed.measure(chosen, width, height, threads))
+
+
+def _show(rows: list[Row]) -> None:
+    for label, value in rows:
+        click.echo(f"{label:<55} {value}")
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ class Family:
 
     Attributes:
         name: the name that users give, such as l3ic: `family` in the architecture on every card.
-        models: the newest revision of each, in the order of `installed`; one or more.
+        models: the newest revision of each, in the order of `installed`; two or more.
     """
 
     name: str
@@ -203,6 +203,8 @@ def find(model_id: str) -> Model:
 def find_model_or_family(name: str) -> Model | Family:
     """Finds the newest revision of a model by its name, or if there is none, the family of that name.
 
+    A family of which one model is installed is that model: there is nothing to choose.
+
     Raises:
         ModelMissingError: nothing of that name is installed; the message lists the models that are.
         ModelError: the card of that revision cannot be used.
@@ -211,6 +213,8 @@ def find_model_or_family(name: str) -> Model | Family:
     members = [model for model in newest.values() if model.card["architecture"].get("family") == name]
     if not members or any(entry.id == name for entry in _entries()):
         return find(name)
+    if len(members) == 1:
+        return members[0]
     return Family(name, tuple(reversed(members)))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from nicodec.models.zoo import Model
     from nicodec.tests.samples import Samples
 
 if find_spec("nicodec") is None:
@@ -30,3 +31,40 @@ def samples() -> "Samples":
     spec.loader.exec_module(module)
     made: Samples = module.Samples()
     return made
+
+
+@pytest.fixture(scope="session")
+def untrained_shallow(samples: "Samples", tmp_path_factory: pytest.TempPathFactory) -> "Model":
+    """A shallow model in a folder for NICODEC_MODELS: 96 channels at the KLT start, tables fitted to crops of a photo."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    pytest.importorskip("keras")
+    import numpy as np
+    from PIL import Image
+
+    from nicodec.models import zoo
+    from nicodec.models.shallow import Architecture
+    from nicodec.training import export, hyperprior_family
+    from nicodec.training.checkpoint import RunState
+    from nicodec.training.config import HyperpriorConfig
+    from nicodec.training.hyperprior import build_codec
+
+    folder = tmp_path_factory.mktemp("shallow")
+    crops = [samples.photo(512, 512)[y : y + 256, x : x + 256] for y in (0, 128, 256) for x in (0, 128, 256)]
+    paths = [folder / f"{k}.png" for k in range(len(crops))]
+    for path, crop in zip(paths, crops, strict=True):
+        Image.fromarray(crop).save(path)
+    config = HyperpriorConfig(
+        model="shallow-two-layer",
+        architecture=Architecture(latents=96, hyper_latents=8, analysis_width=8),
+        lambdas=(0.001, 0.01, 0.1),
+        steps=2,
+        warmup=1,
+        crop=64,
+    )
+    codec = build_codec(config)
+    hyperprior_family.start(codec, config, np.stack(crops), None)
+    entry = folder / "zoo" / config.model / "1"
+    entry.mkdir(parents=True)
+    export.write_entry(codec, config, RunState(), entry, paths, len(paths))
+    return zoo.open_folder(entry)

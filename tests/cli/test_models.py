@@ -46,6 +46,38 @@ def test_card_without_measurements(run: Run, model: Model) -> None:
     assert row[2:7] == ["-"] * 5
 
 
+def test_a_model_of_variable_rate_shows_its_range(run: Run, model: Model) -> None:
+    card = json.loads((model.folder / "card.json").read_text())
+    points = [
+        {"quality": 0, "bpp": 0.125, "psnr": 24.567, "ssim": 0.61, "msssim": 0.85},
+        {"quality": 62.5, "bpp": 1, "psnr": 35.1, "ssim": 0.9, "msssim": 0.97},
+        {"quality": 100, "bpp": 2.5, "psnr": 41.25, "ssim": 0.97, "msssim": 0.99501},
+    ]
+    curve = {"dataset": "kodak", "pictures": 24, "effort": 1, "points": points, "context_saving": 0.1}
+    (model.folder / "card.json").write_text(json.dumps({**card, "measured": [{"dataset": "other", "bpp": 9}, curve]}))
+    row = run("models").stdout.splitlines()[1]
+    assert row.split()[2:5] == ["0.125-2.500", "24.57-41.25", "0.8500-0.9950"]
+    assert row.endswith("kodak")
+    assert json.loads(run("models", "--json").stdout)["measured"][1] == curve
+    shown = run("models", "show", "fake-3c").stdout.splitlines()
+    assert shown[-6:] == [
+        "  measured        dataset other, bpp 9",
+        "  measured        dataset kodak, pictures 24, effort 1, context_saving 0.1",
+        "                  quality     bpp   psnr    ssim  msssim",
+        "                      0.0  0.1250  24.57  0.6100  0.8500",
+        "                     62.5  1.0000  35.10  0.9000  0.9700",
+        "                    100.0  2.5000  41.25  0.9700  0.9950",
+    ]
+
+
+@pytest.mark.parametrize("points", [[], "many", [{"quality": "low", "bpp": None}]])
+def test_a_curve_that_cannot_be_read_is_unknown(run: Run, model: Model, points: object) -> None:
+    card = json.loads((model.folder / "card.json").read_text())
+    (model.folder / "card.json").write_text(json.dumps({**card, "measured": [{"dataset": "kodak", "points": points}]}))
+    assert run("models").stdout.splitlines()[1].split()[2:5] == ["-"] * 3
+    assert run("models", "show", "fake-3c").exit_code == 0
+
+
 def test_no_models_at_all(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NICODEC_MODELS", "absent")
     assert run("models").stdout == "no models are installed\n"

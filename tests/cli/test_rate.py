@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from nicodec.metrics.psnr import psnr
 from .conftest import assert_one_error
 
 if TYPE_CHECKING:
+    from nicodec.models.zoo import Model
     from nicodec.tests.samples import Samples
 
 Run = Callable[..., Result]
@@ -106,13 +108,33 @@ def test_pictures_without_loss_have_a_record(run: Run, folder: Path) -> None:
         (["--target-bpp", "1", "--target-psnr", "30"], "targets for bpp and psnr cannot be met at once"),
         (["--target-bpp", "1", "--quality", "30"], "quality and a target for bpp exclude each other"),
         (["--target-size", "100"], "the target of 100 bytes is not reachable for this picture: "),
-        (["--model", "fake", "--quality", "3"], "the models of fake have no common scale: choose one of fake-3c"),
-        (["--model", "fake"], "fake is a family of models: give a quality or a target too"),
     ],
 )
 def test_impossible_requests_end_with_code_2(run: Run, folder: Path, arguments: list[str], words: str) -> None:
     assert_one_error(run("encode", *arguments, "photo.png"), 2, words)
     assert sorted(os.listdir(folder)) == ["photo.png", "text.png"]
+
+
+@pytest.mark.parametrize("setting", [[], ["--quality", "40"], ["--target-psnr", "33"]])
+def test_a_family_of_one_is_that_model(run: Run, model: "Model", setting: list[str]) -> None:
+    for name, out in (("fake", "family.nic"), (model.id, "model.nic")):
+        assert run("encode", "--model", name, *setting, "photo.png", out).exit_code == 0
+    assert Path("family.nic").read_bytes() == Path("model.nic").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        (["--quality", "3"], "the models of fake have no common scale: choose one of fake-3c, fake-4c"),
+        ([], "fake is a family of models: give a quality or a target too, or choose one of fake-3c, fake-4c"),
+    ],
+)
+def test_a_family_without_a_common_scale_says_what_to_choose(
+    run: Run, model: "Model", setting: list[str], words: str
+) -> None:
+    other = shutil.copytree(model.folder, model.folder.parents[1] / "fake-4c" / "1") / "card.json"
+    other.write_text(json.dumps({**json.loads(other.read_text()), "id": "fake-4c"}))
+    assert_one_error(run("encode", "--model", "fake", *setting, "photo.png"), 2, words)
 
 
 def test_requests_that_no_picture_could_meet_are_refused_once(run: Run, folder: Path) -> None:

@@ -73,10 +73,12 @@ def test_export_prints_the_folder_and_measures(
     exported, (where, point) = calls
     assert exported == (Path("run"), Path("zoo"), {"pictures": Path("photos"), "samples": 160, "revision": None})
     assert where == model.folder
-    assert (point["dataset"], point["pictures"]) == ("photos", 1)
-    assert 30 < point["psnr"] < 40
-    assert 0.9 < point["msssim"] < 1
-    assert 12 < point["bpp"] < 12.2
+    assert (point["dataset"], point["pictures"], point["effort"]) == ("photos", 1, 1)
+    assert [one["quality"] for one in point["points"]] == [0, 15, 30, 45, 60, 75, 90, 100]
+    best = point["points"][-1]
+    assert 49 < best["psnr"] < 52
+    assert 0.99 < best["msssim"] < 1
+    assert 21 < best["bpp"] < 21.2
     json.dumps(point, allow_nan=False)
 
 

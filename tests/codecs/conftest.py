@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
 
 from nicodec.codecs import l3ic
 from nicodec.images import Picture, from_array
@@ -123,38 +122,6 @@ def exported_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def exported(exported_zoo: Path) -> Model:
     """The smaller of the models in `exported_zoo`."""
     return zoo.installed([exported_zoo])[0]
-
-
-@pytest.fixture(scope="session")
-def untrained_shallow(samples: "Samples", tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """96 channels at the KLT start, the tables fitted to a few crops of a photo."""
-    pytest.importorskip("keras")
-    from nicodec.models.shallow import Architecture
-    from nicodec.training import export, hyperprior_family
-    from nicodec.training.checkpoint import RunState
-    from nicodec.training.config import HyperpriorConfig
-    from nicodec.training.hyperprior import build_codec
-
-    folder = tmp_path_factory.mktemp("shallow")
-    crops = [samples.photo(512, 512)[y : y + 256, x : x + 256] for y in (0, 128, 256) for x in (0, 128, 256)]
-    paths = [folder / f"{k}.png" for k in range(len(crops))]
-    for path, crop in zip(paths, crops, strict=True):
-        Image.fromarray(crop).save(path)
-    config = HyperpriorConfig(
-        model="shallow-two-layer",
-        architecture=Architecture(latents=96, hyper_latents=8, analysis_width=8),
-        lambdas=(0.001, 0.01, 0.1),
-        steps=2,
-        warmup=1,
-        crop=64,
-    )
-    codec = build_codec(config)
-    hyperprior_family.start(codec, config, np.stack(crops), None)
-    entry = folder / "zoo" / config.model / "1"
-    entry.mkdir(parents=True)
-    export.write_entry(codec, config, RunState(), entry, paths, len(paths))
-    (model,) = zoo.installed([folder / "zoo"])
-    return model
 
 
 def _export_with_floats(model: Model, folder: Path) -> None:

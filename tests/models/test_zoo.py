@@ -59,6 +59,12 @@ def test_families_hold_the_newest_revision_of_each_model(entry: Entry) -> None:
         zoo.find_model_or_family("c")
 
 
+def test_a_family_of_one_is_that_model(entry: Entry) -> None:
+    for revision in (1, 2):
+        entry("a-1", revision, architecture={"family": "a"})
+    assert zoo.find_model_or_family("a") == zoo.find("a-1")
+
+
 def test_a_model_comes_before_a_family_of_its_name(entry: Entry) -> None:
     entry("a", model=1, architecture={"family": "b"})
     entry("b", model=2, architecture={"family": "a"})
