@@ -1,8 +1,8 @@
 """The shallow-decoder codec: a strong analysis, a synthesis of one or two layers, any quality from one model.
 
 The picture is coded in stripes of latent rows, each by itself. Segments: for every stripe its hyper-latents, then, band
-of channels by band, its latents, then, if the header has alpha, one alpha segment. A band needs those before it; without
-the later ones a picture can still be made, from what the hyperprior predicts (`DecodeRequest.allow_partial`).
+of channels by band, its latents, then, if the header has alpha, one alpha segment. With context a band needs those before
+it. Without some a picture can still be made, from what the hyperprior predicts (`DecodeRequest.allow_partial`).
 """
 
 from collections.abc import Callable
@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ..bitstream import hyper_context
+from ..bitstream import walk as walking
 from ..bitstream.ans import AnsDecoder, AnsEncoder
 from ..bitstream.container import ColourSpace, Container, Header, Segment
 from ..bitstream.escape import decode_with_escapes, encode_with_escapes
-from ..bitstream.hyper_context import LARGEST, ONE, Planes, Prior, Walk
+from ..bitstream.hyper_context import LARGEST, HyperContext, Planes, Prior
+from ..bitstream.linear_forms import ONE
+from ..bitstream.walk import Walk
 from ..errors import FormatError, ModelError, RequestError
 from ..images import Picture
 from ..models.runtime import load_network
@@ -242,13 +244,13 @@ class _Stripe:
     def encode(self, choose: Chooser) -> tuple[bytes, list[bytes]]:
         """The payloads of the hyper-latents and of every band."""
         context = self.tables.context
-        steps, _ = decide(context, self.prior(), self.node, self.header.profile, choose)
+        steps, _ = decide(context, self.prior(), self.header.profile, choose)
         used = max((group + 1 for group, chosen in enumerate(steps) if any(c.values.any() for c in chosen)), default=0)
         bands: list[bytes] = []
         for start, stop in _spans(self.tables):
             encoder = AnsEncoder()
             for group in range(start, min(stop, used)):
-                hyper_context.encode(steps[group], context.tables, encoder)
+                walking.encode(steps[group], context.tables, encoder)
             bands.append(encoder.finish())
         return bytes([used]) + self._encode_hyper(), bands
 
@@ -265,8 +267,8 @@ class _Decoded:
 
     Attributes:
         values: int32 (channels, rows, columns) the coded integers; zero where a band is missing.
-        centroids: float32 (channels, rows, columns) what they stand for, in quantisation steps; predicted where a band
-            is missing.
+        centroids: float32 (channels, rows, columns) what they stand for, in quantisation steps; predicted where coded groups
+            are missing.
     """
 
     values: Planes
@@ -285,42 +287,38 @@ def _decode_stripe(
     top, bottom = layout.stripes[stripe]
     shape = (bottom - top, header.latent_width)
     used, hyper = _decode_hyper(payload_of(container, layout.hyper(stripe)), tables, header, shape)
-    coded = _Stripe(tables, header, hyper, shape)
-    prior = coded.prior()
-    known = 0
-    walk = None if header.profile == shallow_header.FAST else Walk(tables.context, prior, coded.node)
-    if walk is None:
-        decoded = _Decoded(np.zeros(prior.mean.shape, np.int32), np.zeros(prior.mean.shape, np.float32))
-    else:
-        decoded = _Decoded(walk.latents, walk.centroids)  # which the walk fills
+    prior = _Stripe(tables, header, hyper, shape).prior()
+    walk = None if header.profile == shallow_header.FAST else Walk(tables.context, prior)
+    decoded = _Decoded(np.zeros(prior.mean.shape, np.int32), np.zeros(prior.mean.shape, np.float32))
+    lost = False
     for band, (start, stop) in enumerate(_spans(tables)):
-        payload = find_payload(container, layout.band(band, stripe))
-        if payload is None:
-            if not allow_partial:
-                raise missing(layout.band(band, stripe))
-            break
-        decoder = AnsDecoder(payload)
         groups = range(min(start, used), min(stop, used))
-        if walk is None:
-            _decode_fast(tables.context, prior, groups, decoder, decoded)
-        else:
-            hyper_context.decode(walk, groups, decoder)
+        payload = find_payload(container, layout.band(band, stripe))
+        if payload is None and not allow_partial:
+            raise missing(layout.band(band, stripe))
+        lost = lost or (payload is None and len(groups) > 0)
+        if payload is None or (lost and walk is not None):
+            channels = slice(int(tables.context.bounds[groups.start]), int(tables.context.bounds[groups.stop]))
+            decoded.centroids[channels] = prior.mean[channels] / np.float32(ONE)
+            continue
+        decoder = AnsDecoder(payload)
+        _decode_groups(tables.context, prior, walk, groups, decoder, decoded)
         decoder.finish()
-        known = int(tables.context.bounds[stop])
-    decoded.centroids[known:] = prior.mean[known:] / np.float32(ONE)
     return decoded
 
 
-def _decode_fast(
-    context: hyper_context.HyperContext, prior: Prior, groups: range, decoder: AnsDecoder, decoded: _Decoded
+def _decode_groups(
+    context: HyperContext, prior: Prior, walk: Walk | None, groups: range, decoder: AnsDecoder, decoded: _Decoded
 ) -> None:
-    for step in hyper_context.prior_steps(context, prior)[groups.start : groups.stop]:
-        bases, indexes = step.contexts()
-        values = decode_with_escapes(decoder, indexes.ravel(), context.tables).reshape(bases.shape) + bases
-        hyper_context.check_range(values)
-        shape = decoded.values[step.channels].shape
-        decoded.values[step.channels] = values.reshape(shape)
-        decoded.centroids[step.channels] = context.centroids(values, bases, indexes).reshape(shape)
+    """Decodes some groups, with a walk in the context profile, into arrays (channels, rows, columns)."""
+    values, centroids = (a.reshape(len(a), -1) for a in (decoded.values, decoded.centroids))
+    steps = walking.prior_steps(context, prior)[groups.start : groups.stop] if walk is None else walk.steps(groups)
+    for step in steps:
+        chosen = walking.decode_step(step, decoder)
+        if walk is not None:
+            walk.learn(step, chosen.values)
+        values[step.channels, step.positions] = chosen.values
+        centroids[step.channels, step.positions] = context.centroids(chosen.values, chosen.bases, chosen.indexes)
 
 
 def _decode_hyper(payload: bytes, tables: ShallowModel, header: Header, shape: tuple[int, int]) -> tuple[int, Planes]:

@@ -8,6 +8,7 @@ surely, while gradients of rate plus distortion move what is drawn from.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from .shallow_header import STRIDE_LOG2
 from .shallow_model import ShallowModel
 from .shallow_twin import RateTwin
 
-tf: Any = keras_tensorflow.tf  # set up for Keras, as quiet as it can be
+tf: Any = import_module("tensorflow")  # not before the backend has set it up
 
 _WARMEST, _COLDEST = 0.2, 0.05
 _START_REACH = 0.45

@@ -8,9 +8,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from ..bitstream import hyper_context
-from ..bitstream.hyper_context import Chooser, Chosen, HyperContext, Planes, Prior, PriorStep, Step, Walk
+from ..bitstream import walk
+from ..bitstream.hyper_context import HyperContext, Planes, Prior
 from ..bitstream.tables import FREQUENCY_BITS, TableSet
+from ..bitstream.walk import Chooser, Chosen, Step, Walk
 from .shallow_header import FAST
 from .shallow_model import ShallowModel
 
@@ -36,7 +37,7 @@ def chooser(exact: npt.NDArray[np.float32], tables: ShallowModel, steps: int, ef
     """
     flat = exact.reshape(len(exact), -1)
 
-    def rounded(step: Step | PriorStep, bases: Planes, indexes: npt.NDArray[np.int64]) -> Planes:
+    def rounded(step: Step, bases: Planes, indexes: npt.NDArray[np.int64]) -> Planes:
         del bases, indexes
         return np.rint(flat[step.channels][:, step.positions]).astype(np.int32)
 
@@ -44,7 +45,7 @@ def chooser(exact: npt.NDArray[np.float32], tables: ShallowModel, steps: int, ef
         return rounded
     costs = tables.step_cost(steps).reshape(-1, 1)
 
-    def weighed(step: Step | PriorStep, bases: Planes, indexes: npt.NDArray[np.int64]) -> Planes:
+    def weighed(step: Step, bases: Planes, indexes: npt.NDArray[np.int64]) -> Planes:
         """The nearest integer or its neighbour towards the predicted one, whichever costs less."""
         wanted = flat[step.channels][:, step.positions]
         near = np.rint(wanted).astype(np.int32)
@@ -60,15 +61,12 @@ def chooser(exact: npt.NDArray[np.float32], tables: ShallowModel, steps: int, ef
     return weighed
 
 
-def decide(
-    context: HyperContext, prior: Prior, node: int, profile: int, choose: Chooser
-) -> tuple[list[list[Chosen]], Planes]:
+def decide(context: HyperContext, prior: Prior, profile: int, choose: Chooser) -> tuple[list[list[Chosen]], Planes]:
     """Lets a chooser decide all values of a stripe in coding order.
 
     Args:
         context: the entropy model.
         prior: what the hyperprior says.
-        node: quality as the entropy model knows it.
         profile: of the file.
         choose: the chooser.
 
@@ -76,11 +74,11 @@ def decide(
         The steps of each group, to be coded; and the values, int32 (channels, h, w).
     """
     if profile == FAST:
-        chosen = [hyper_context.choose(step, choose) for step in hyper_context.prior_steps(context, prior)]
+        chosen = [walk.choose(step, choose) for step in walk.prior_steps(context, prior)]
         return [[c] for c in chosen], np.concatenate([c.values for c in chosen]).reshape(prior.mean.shape)
-    walk = Walk(context, prior, node)
-    steps = hyper_context.choose_all(walk, range(len(context.groups())), choose)
-    return steps, walk.latents
+    path = Walk(context, prior)
+    steps = walk.choose_all(path, range(len(context.groups())), choose)
+    return steps, path.latents
 
 
 def _bits(tables: TableSet, distances: Planes, indexes: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

@@ -1,8 +1,7 @@
 """The entropy model of one shallow-decoder model, read from its `entropy.npz`: hyperprior, context, gains.
 
 What the entropy coder sees is integer: the hyper-synthesis (`models/integer_net.py`) turns decoded hyper-latents into
-predicted values and raw spreads, biases by quality are added, a look-up table makes expected spreads of raw ones. Gains
-are float and touch pixels only.
+predicted values and spreads, and biases by quality are added. Gains are float and touch pixels only.
 """
 
 from collections.abc import Mapping
@@ -21,7 +20,6 @@ from ..models.zoo import Model
 from .shallow_header import HYPER_LOG2, NODES, QUALITY_STEPS
 
 _HYPER_NET = "hyper_net"
-_MAX_SPREAD = 1 << 12
 
 Floats = npt.NDArray[np.float32]
 
@@ -32,10 +30,8 @@ class ShallowModel:
 
     Attributes:
         context: entropy model of latents; its tables serve hyper-latents too.
-        net: integer hyper-synthesis: values in 1/16, then raw spreads, of all channels.
+        net: integer hyper-synthesis: values, then spreads, of all channels, in 1/16.
         biases: int32 (NODES + 1, 2 * channels) added to the output of the net at each quality.
-        spreads: int32 (n,) expected spread for each raw spread from `lowest` up; others count as the nearest.
-        lowest: the raw spread that the first entry of `spreads` is for.
         hyper_prior: int32 (NODES + 1, 2, hyper channels) value and spread of hyper-latents at each quality.
         bands: groups at which bands begin, ending with the number of groups.
         log_gain: float32 (anchors, channels) logarithm of quantisation steps per latent unit.
@@ -47,8 +43,6 @@ class ShallowModel:
     context: HyperContext
     net: IntegerNet
     biases: npt.NDArray[np.int32]
-    spreads: npt.NDArray[np.int32]
-    lowest: int
     hyper_prior: npt.NDArray[np.int32]
     bands: npt.NDArray[np.int64]
     log_gain: Floats
@@ -66,8 +60,6 @@ class ShallowModel:
         _require(self.net.outputs == 2 * channels and self.net.scale == 1 << HYPER_LOG2, "hyper-synthesis")
         _require(self.biases.shape == (NODES + 1, 2 * channels), "biases")
         _require(self.hyper_prior.shape == (NODES + 1, 2, hyper), "hyper prior")
-        _require(self.spreads.ndim == 1 and self.spreads.size > 0, "spreads")
-        _require(bool(((self.spreads >= 0) & (self.spreads < _MAX_SPREAD)).all()), "spreads")
         _require(all(bool((np.abs(a) < 1 << 20).all()) for a in (self.biases, self.hyper_prior)), "biases")
         groups = len(self.context.groups())
         _require(self.bands.ndim == 1 and len(self.bands) > 1 and self.bands[0] == 0, "bands")
@@ -86,8 +78,7 @@ class ShallowModel:
     def prior(self, hyper_latents: Planes, node: int, height: int, width: int) -> Prior:
         """What hyper-latents, int32 (hyper channels, h, w), say about the latents of a stripe of height x width."""
         raw = self.net(hyper_latents)[:, :height, :width] + self.biases[node][:, None, None]
-        entries = np.clip(raw[self.channels :] - self.lowest, 0, len(self.spreads) - 1)
-        return Prior(raw[: self.channels], self.spreads[entries])
+        return Prior(raw[: self.channels], raw[self.channels :])
 
     def hyper_contexts(self, node: int, height: int, width: int) -> tuple[Planes, npt.NDArray[np.int64]]:
         """Predicted integers and table indexes of the hyper-latents of a stripe, both (hyper channels, h, w)."""
@@ -134,8 +125,6 @@ class ShallowModel:
                 context=context,
                 net=net,
                 biases=arrays["biases"].astype(np.int32),
-                spreads=arrays["spreads"].astype(np.int32),
-                lowest=int(arrays["lowest_spread"]),
                 hyper_prior=arrays["hyper_prior"].astype(np.int32),
                 bands=arrays["bands"].astype(np.int64),
                 **{name: arrays[name].astype(np.float32) for name in _FLOATS},
@@ -149,8 +138,6 @@ class ShallowModel:
             **self.context.to_arrays(),
             **self.net.to_arrays(_HYPER_NET),
             "biases": self.biases,
-            "spreads": self.spreads.astype(np.int16),
-            "lowest_spread": np.array(self.lowest, np.int32),
             "hyper_prior": self.hyper_prior,
             "bands": self.bands.astype(np.uint8),
             **{name: getattr(self, name) for name in _FLOATS},

@@ -10,14 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow
 
-from ..bitstream.hyper_context import MEAN_STEPS, NEAR, OFFSET_UNIT, ONE, REACH, WEIGHT_BITS, Weights, checkerboard
+from ..bitstream.hyper_context import MEAN_STEPS, NEAR, OFFSET_UNIT, HyperContext
+from ..bitstream.lattice import CELL, PHASE_OF, PHASES, REACHES
+from ..bitstream.linear_forms import ONE, WEIGHT_BITS
 from ..bitstream.tables import FREQUENCY_BITS
 from ..models.integer_net import MAX_ACTIVATION, IntegerNet
 from .shallow_model import ShallowModel
 
 tf: Any = tensorflow
 
-_SPREADS = 1 << 12
+_SPREADS = np.arange(-(1 << 10), 1 << 12)
 _SLOPE_REACH = 4
 _ESCAPE_BITS = 0.1
 """Slope of prices beyond the tables, in bits per quantisation step."""
@@ -41,20 +43,16 @@ class RateTwin:
         self._height, self._width = shape
         self._context = context
         self._biases = tf.constant(tables.biases[node], tf.float32)
-        self._spreads, self._lowest = tf.constant(tables.spreads, tf.float32), float(tables.lowest)
         self._hyper_mean, self._hyper_spread = (tf.constant(v, tf.float32) for v in tables.hyper_prior[node])
         self._activity = tf.constant(self._model.activity, tf.float32)
-        self._constant = tf.constant([ONE, node, node * node], tf.float32)
         self._prices = tf.constant(_fine_prices(tables).ravel())
         self._columns = float(MEAN_STEPS * (self._model.tables.frequencies.shape[1] - 1))
         self._minimum = float(self._model.tables.minimum)
         self._thresholds = tf.constant(self._model.thresholds, tf.float32)
         self._class_slopes = tf.constant(_class_slopes(self._model.thresholds))
         self._offsets = tf.constant(self._model.offsets.ravel() / OFFSET_UNIT, tf.float32)
-        odd = np.zeros(self._height * self._width, np.float32)
-        odd[checkerboard(*shape)[1]] = 1.0
-        self._odd = tf.constant(odd.reshape(self._height, self._width, 1))
-        self._weights = [self._group_weights(group) for group in range(len(self._model.groups()))]
+        self._phases = tf.constant(_phases(*shape))
+        self._forms = _Forms(self._model)
 
     def __call__(self, latents: Any, hyper: Any) -> tuple[Any, Any]:
         """What a stripe costs.
@@ -75,45 +73,29 @@ class RateTwin:
 
     def _prior(self, hyper: Any) -> tuple[Any, Any]:
         raw = _float_net(self._net, hyper)[: self._height, : self._width] + self._biases
-        mean, raw_spread = tf.split(raw, 2, axis=-1)
-        return mean, _look_up(self._spreads, raw_spread - self._lowest)
+        mean, spread = tf.split(raw, 2, axis=-1)
+        return mean, spread
 
     def _refined(self, latents: Any, mean: Any, spread: Any) -> tuple[Any, Any]:
         """Predicted values and spreads after the linear forms of every step."""
+        forms, phases = self._forms, self._phases
         activities = _look_up(self._activity, tf.abs(latents))
-        beside_values, beside = _adjacent(latents), _adjacent(activities)
-        around = 2.0 * beside + _diagonal(activities)
-        own = tf.stack([mean, spread, beside_values, beside])  # (4, h, w, channels)
-        ones = tf.ones_like(latents[..., :1])
-        refined = []
-        for (start, stop), (shared, single) in zip(self._model.groups(), self._weights, strict=True):
-            near = slice(max(0, start - REACH), start)
-            rows = [ones * self._constant, *(plane[..., near] for plane in (latents, activities, around))]
-            if start:
-                rows += [tf.reduce_sum(plane[..., :start], -1, keepdims=True) for plane in (activities, around)]
-            rows.append(tf.reduce_sum(beside[..., start:stop], -1, keepdims=True))
-            forms = tf.reshape(tf.tensordot(tf.concat(rows, -1), shared, 1), (*ones.shape[:2], 4, stop - start))
-            forms += tf.einsum("fhwc,kfc->hwkc", own[..., start:stop], single)
-            refined.append(forms)
-        forms = tf.concat(refined, -1)
-        even_mean, odd_mean, even_spread, odd_spread = tf.unstack(forms, axis=2)
-        return (
-            even_mean + self._odd * (odd_mean - even_mean),
-            even_spread + self._odd * (odd_spread - even_spread),
-        )
+        around = 2.0 * _neighbours(activities, 1, False) + _neighbours(activities, 1, True)
+        beside_values, beside = (self._beside(planes) for planes in (latents, activities))
+        value_weights = [tf.tensordot(phases, w, 1) for w in forms.own_value]
+        spread_weights = [tf.tensordot(phases, w, 1) for w in forms.own_spread]
+        own_values = (mean, beside_values, float(ONE))
+        own_spreads = (spread, beside, tf.tensordot(beside, forms.mates, 1), float(ONE))
+        mean = sum(w * x for w, x in zip(value_weights, own_values, strict=True))
+        spread = sum(w * x for w, x in zip(spread_weights, own_spreads, strict=True))
+        mean += tf.tensordot(latents, forms.values, 1)
+        spread += tf.tensordot(activities, forms.activities, 1) + tf.tensordot(around, forms.around, 1)
+        return mean, spread
 
-    def _group_weights(self, group: int) -> tuple[Any, Any]:
-        """Weights of a group's shared features, (features, 4 * channels), and own ones, (4, 4 own features, channels).
-
-        The four forms are value and spread, each for the even and the odd positions of the checkerboard.
-        """
-        shared, own = [], []
-        for weights in (self._model.mean, self._model.spread):
-            for phase in range(2):
-                a, b = _phase_weights(weights, 2 * group + phase, phase)
-                shared.append(a)
-                own.append(b)
-        return tf.constant(np.concatenate(shared, axis=1)), tf.constant(np.stack(own))
+    def _beside(self, planes: Any) -> Any:
+        """Sum of each position's four neighbours that its phase knows, (h, w, channels)."""
+        sums = (self._phases[..., k + 1 : k + 2] * _neighbours(planes, *reach) for k, reach in enumerate(REACHES))
+        return sum(sums)
 
     def _bits(self, values: Any, mean: Any, spread: Any) -> Any:
         """Bits of values under the tables that predictions in 1/16 choose.
@@ -129,7 +111,7 @@ class RateTwin:
         by_mean = (self._price(classes, nearest - 1.0) - self._price(classes, nearest + 1.0)) * (MEAN_STEPS / 2 / ONE)
         by_class = (self._price(classes + 1.0, nearest) - self._price(classes - 1.0, nearest)) / 2
         by_spread = by_class * tf.gather(
-            self._class_slopes, tf.cast(tf.clip_by_value(spread, 0.0, _SPREADS - 1.0), tf.int32)
+            self._class_slopes, tf.cast(tf.clip_by_value(spread, _SPREADS[0], _SPREADS[-1]) - _SPREADS[0], tf.int32)
         )
         return tf.reduce_sum(
             (1.0 - share) * lower + share * upper + by_mean * _no_value(mean) + by_spread * _no_value(spread)
@@ -158,12 +140,39 @@ class RateTwin:
         return tf.stop_gradient(tf.gather(self._offsets, tf.cast(index, tf.int32)))
 
 
-def _phase_weights(weights: Weights, number: int, phase: int) -> tuple[Floats, Floats]:
-    """One step's weights, shared and own, with zeros for what only the odd phase sees."""
-    more = 1 - phase
-    shared = np.pad(weights.shared[number], ((0, more), (0, 0)))
-    own = np.pad(weights.own[number], ((0, 2 * more), (0, 0)))
-    return (shared / (1 << WEIGHT_BITS)).astype(np.float32), (own / (1 << WEIGHT_BITS)).astype(np.float32)
+class _Forms:
+    """The linear forms as matrices over all channels.
+
+    Attributes:
+        values: (channels, channels), from each earlier channel's value to a value.
+        activities: likewise, from activities to a spread.
+        around: likewise, from activities around.
+        mates: (channels, channels) 1 within a group.
+        own_value: for each own feature (PHASES, channels).
+        own_spread: likewise.
+    """
+
+    def __init__(self, model: HyperContext) -> None:
+        whole = np.zeros((4, model.channels, model.channels), np.float32)
+        for (start, stop), values, activities in zip(
+            model.groups(), model.forms.values, model.forms.activities, strict=True
+        ):
+            whole[0, :start, start:stop] = values
+            whole[1, :start, start:stop] = activities[:start]
+            whole[2, :start, start:stop] = activities[start:]
+            whole[3, start:stop, start:stop] = 1 << WEIGHT_BITS
+        self.values, self.activities, self.around, self.mates = (tf.constant(w / (1 << WEIGHT_BITS)) for w in whole)
+        self.own_value, self.own_spread = (
+            [tf.constant(w / (1 << WEIGHT_BITS), tf.float32) for w in own.transpose(1, 0, 2)]
+            for own in (model.forms.own_value, model.forms.own_spread)
+        )
+
+
+def _phases(height: int, width: int) -> Floats:
+    """The phase of every position as one of PHASES places, (h, w, PHASES)."""
+    places = np.array(PHASE_OF)[np.arange(height)[:, None] % CELL, np.arange(width) % CELL]
+    chosen: Floats = np.eye(PHASES, dtype=np.float32)[places]
+    return chosen
 
 
 def _fine_prices(tables: ShallowModel) -> Floats:
@@ -180,7 +189,7 @@ def _fine_prices(tables: ShallowModel) -> Floats:
 
 def _class_slopes(thresholds: npt.NDArray[np.int64]) -> Floats:
     """Classes per unit of spread, around each spread."""
-    around = np.searchsorted(thresholds, np.arange(_SPREADS)[:, None] + [-_SLOPE_REACH, _SLOPE_REACH], side="right")
+    around = np.searchsorted(thresholds, _SPREADS[:, None] + [-_SLOPE_REACH, _SLOPE_REACH], side="right")
     return ((around[:, 1] - around[:, 0]) / (2.0 * _SLOPE_REACH)).astype(np.float32)
 
 
@@ -214,13 +223,10 @@ def _float_net(net: IntegerNet, planes: Any) -> Any:
     return x[0]
 
 
-def _adjacent(planes: Any) -> Any:
-    """Sum of the four neighbours that share an edge, zero outside; (h, w, channels)."""
-    x = tf.pad(planes, ((1, 1), (1, 1), (0, 0)))
-    return x[:-2, 1:-1] + x[2:, 1:-1] + x[1:-1, :-2] + x[1:-1, 2:]
-
-
-def _diagonal(planes: Any) -> Any:
-    """Sum of the four neighbours that share a corner, zero outside; (h, w, channels)."""
-    x = tf.pad(planes, ((1, 1), (1, 1), (0, 0)))
-    return x[:-2, :-2] + x[:-2, 2:] + x[2:, :-2] + x[2:, 2:]
+def _neighbours(planes: Any, distance: int, diagonal: bool) -> Any:
+    """Sum of four neighbours at a distance along the axes or the diagonals, zero outside; (h, w, channels)."""
+    d = distance
+    x = tf.pad(planes, ((d, d), (d, d), (0, 0)))
+    height, width = planes.shape[0], planes.shape[1]
+    steps = ((0, 0), (0, 2 * d), (2 * d, 0), (2 * d, 2 * d)) if diagonal else ((0, d), (2 * d, d), (d, 0), (d, 2 * d))
+    return sum(x[y : y + height, k : k + width] for y, k in steps)

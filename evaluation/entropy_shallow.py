@@ -6,12 +6,13 @@ What encoding does after the analysis is here the hyper-analysis, the choice of 
 import numpy as np
 import numpy.typing as npt
 
-from ..bitstream import hyper_context
+from ..bitstream import walk
 from ..bitstream.ans import AnsDecoder, AnsEncoder
 from ..bitstream.container import Container
 from ..bitstream.escape import decode_with_escapes, encode_with_escapes
-from ..bitstream.hyper_context import Planes, PriorStep, Step
+from ..bitstream.hyper_context import Planes
 from ..bitstream.tables import FrequencyTable, Integers, TableSet
+from ..bitstream.walk import Step
 from ..codecs import shallow, shallow_header, shallow_model
 from ..codecs.base import EncodeSettings
 from ..codecs.segments import payload_of
@@ -72,10 +73,10 @@ def _add_stripe(
     prior = tables.prior(distances.reshape(bases.shape) + bases, node, rows, columns)
     flat = latents.reshape(len(latents), -1)
 
-    def known(step: Step | PriorStep, bases: Planes, indexes: npt.NDArray[np.int64]) -> Planes:
+    def known(step: Step, bases: Planes, indexes: npt.NDArray[np.int64]) -> Planes:
         del bases, indexes
         return flat[step.channels][:, step.positions]
 
-    groups, _ = decide(tables.context, prior, node, coded.header.profile, known)
+    groups, _ = decide(tables.context, prior, coded.header.profile, known)
     for group in groups[:used_groups]:
-        hyper_context.encode(group, shared, length)
+        walk.encode(group, shared, length)

@@ -34,8 +34,8 @@ def samples() -> "Samples":
 
 
 @pytest.fixture(scope="session")
-def untrained_shallow(samples: "Samples", tmp_path_factory: pytest.TempPathFactory) -> "Model":
-    """A shallow model in a folder for NICODEC_MODELS: 96 channels at the KLT start, tables fitted to crops of a photo."""
+def small_shallow(samples: "Samples", tmp_path_factory: pytest.TempPathFactory) -> "Model":
+    """A shallow model in a folder for NICODEC_MODELS: 96 channels at the KLT start, its context hardly trained."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     pytest.importorskip("keras")
@@ -44,10 +44,10 @@ def untrained_shallow(samples: "Samples", tmp_path_factory: pytest.TempPathFacto
 
     from nicodec.models import zoo
     from nicodec.models.shallow import Architecture
-    from nicodec.training import export, hyperprior_family
+    from nicodec.training import data, export, hyperprior_family
     from nicodec.training.checkpoint import RunState
     from nicodec.training.config import HyperpriorConfig
-    from nicodec.training.hyperprior import build_codec
+    from nicodec.training.run_folder import compiled_codec
 
     folder = tmp_path_factory.mktemp("shallow")
     crops = [samples.photo(512, 512)[y : y + 256, x : x + 256] for y in (0, 128, 256) for x in (0, 128, 256)]
@@ -58,12 +58,19 @@ def untrained_shallow(samples: "Samples", tmp_path_factory: pytest.TempPathFacto
         model="shallow-two-layer",
         architecture=Architecture(latents=96, hyper_latents=8, analysis_width=8),
         lambdas=(0.001, 0.01, 0.1),
-        steps=2,
+        steps=60,
         warmup=1,
         crop=64,
+        learning_rate=5e-3,
     )
-    codec = build_codec(config)
+    codec = compiled_codec(config)
     hyperprior_family.start(codec, config, np.stack(crops), None)
+    for part in (codec.analysis, codec.synthesis, codec.log_gain, codec.log_inverse):
+        part.trainable = False
+    codec.optimizer.build(codec.trainable_variables)
+    for step in range(config.steps):
+        batch = data.sample_batch(np.stack(crops), step=step, batch=config.batch, size=config.crop, seed=config.seed)
+        codec.train_on_batch(*hyperprior_family.inputs(config, step, batch))
     entry = folder / "zoo" / config.model / "1"
     entry.mkdir(parents=True)
     export.write_entry(codec, config, RunState(), entry, paths, len(paths))

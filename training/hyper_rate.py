@@ -4,17 +4,22 @@ A float stand-in for the integer entropy model that is fitted after training: th
 spread to every latent, linear forms of decoded neighbours and of earlier channels refine both.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
+from ..bitstream.lattice import CELL, PHASE_OF, PHASES, REACHES
+from ..bitstream.linear_forms import ONE, WEIGHT_BITS, LinearForms
 from ..models.keras_ops import ops
 from .rate import logistic_bits
 
-_KERNEL = 5
 _MIN_SPREAD = 0.03
+
+_AROUND = 12.0
+_BOUNDS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)
 
 # See `rate.ContextRate`: small linear forms must follow what large transforms move.
 _GAIN = 4.0
@@ -57,8 +62,11 @@ class Anchored(keras.layers.Layer):
 class HyperContextRate(keras.layers.Layer):
     """Code length of integer latents, with the hyperprior alone and with the context too.
 
+    The context is the one that the integer entropy model has (`bitstream/hyper_context.py`): groups of channels, one after
+    the other, and within a group the phases of a lattice. It is made of linear forms, whose weights an export only rounds.
+
     Args:
-        channels: latent channels; earlier ones inform later ones.
+        channels: latent channels; those of earlier groups inform later ones.
         anchors: anchors of the quality scale, at each of which every channel has its own bias.
     """
 
@@ -66,17 +74,21 @@ class HyperContextRate(keras.layers.Layer):
         super().__init__(dtype="float32", **kwargs)
         self.channels = channels
         self.bias = Anchored(anchors, 2 * channels, name="bias")
-        causal = np.zeros((_KERNEL, _KERNEL, 1, 1), np.float32)
-        causal[: _KERNEL // 2], causal[_KERNEL // 2, : _KERNEL // 2] = 1.0, 1.0
-        self._causal = causal
-        self._earlier = np.triu(np.ones((channels, channels), np.float32), k=1)  # rows: input, columns: output channel
-        self._around = np.array([[1, 2, 1], [2, 0, 2], [1, 2, 1]], np.float32).reshape(3, 3, 1, 1) / 12.0
+        self.bounds = group_bounds(channels)
+        groups = np.repeat(np.arange(len(self.bounds) - 1), np.diff(self.bounds))
+        self._earlier = (groups[:, None] < groups[None]).astype(np.float32)  # rows: input, columns: output channel
+        mates = (groups[:, None] == groups[None]).astype(np.float32)
+        self._mates = mates / mates.sum(axis=0)
+        self._around = np.array([[1, 2, 1], [2, 0, 2], [1, 2, 1]], np.float32).reshape(3, 3, 1, 1) / _AROUND
 
     def build(self, input_shape: Any) -> None:
-        """Creates the linear forms: own neighbours, earlier channels in place and around."""
+        """Creates the linear forms: prior, own neighbours, those of the group, earlier channels in place and around."""
         del input_shape
         c = self.channels
-        self.spatial = self.add_weight(shape=(_KERNEL, _KERNEL, 2 * c, 1), initializer="zeros", name="spatial")
+        self.trust = self.add_weight(shape=(PHASES, 2 * c), initializer="ones", name="trust")
+        self.own = self.add_weight(shape=(PHASES, 2 * c), initializer="zeros", name="own")
+        self.mates = self.add_weight(shape=(PHASES, c), initializer="zeros", name="mates")
+        self.constant = self.add_weight(shape=(PHASES, 2 * c), initializer="zeros", name="constant")
         self.earlier = self.add_weight(shape=(3, c, c), initializer="zeros", name="earlier")
         self.bias.build((None,))
 
@@ -100,25 +112,49 @@ class HyperContextRate(keras.layers.Layer):
             Bits (n,) under the hyperprior alone, and with context.
         """
         prior = predicted + self.biases(position)
-        return self._bits(measured, prior), self._bits(measured, prior + _GAIN * self.context(latents))
+        return self._bits(measured, prior), self._bits(measured, self.context(latents, prior))
+
+    def integer_forms(self) -> LinearForms:
+        """The linear forms of the context as the integer entropy model has them."""
+        trust, own, mates, constant, earlier = (
+            np.asarray(ops.convert_to_numpy(w), np.float64) * (1 << WEIGHT_BITS)
+            for w in (self.trust, self.own, self.mates, self.constant, self.earlier)
+        )
+        c = self.channels
+        group_sizes = np.repeat(np.diff(self.bounds), np.diff(self.bounds))
+        constant = _GAIN * constant + (1 << WEIGHT_BITS) / (2.0 * ONE)  # half a unit, for what is cut off
+        spans = list(pairwise(self.bounds))
+        return LinearForms(
+            values=tuple(np.rint(_GAIN * ONE * earlier[0, :a, a:b]) for a, b in spans),
+            activities=tuple(
+                np.rint(_GAIN * np.concatenate([earlier[1, :a, a:b], earlier[2, :a, a:b] / _AROUND])) for a, b in spans
+            ),
+            own_value=np.rint(np.stack([trust[:, :c], _GAIN * ONE * own[:, :c], constant[:, :c]], axis=1)),
+            own_spread=np.rint(
+                np.stack([trust[:, c:], _GAIN * own[:, c:], _GAIN * mates / group_sizes, constant[:, c:]], axis=1)
+            ),
+        )
 
     def biases(self, position: Any) -> Any:
         """What every channel adds to its predicted value and spread at a quality, (n, 1, 1, 2 channels)."""
         return _GAIN * self.bias(position)
 
-    def context(self, latents: Any) -> Any:
-        """What decoded neighbours and earlier channels add to value and spread, before the gain, (n, h, w, 2 channels)."""
+    def context(self, latents: Any, prior: Any) -> Any:
+        """Predicted values and spreads (before the softplus) after the context, (n, h, w, 2 channels)."""
         activity = ops.log1p(ops.abs(latents))
-        kernel = self.spatial * ops.convert_to_tensor(self._causal)
-        own = ops.depthwise_conv(
-            ops.concatenate([latents, activity], axis=-1), kernel, padding="same", data_format="channels_last"
-        )
+        phases = _phases(latents)
+        both = ops.concatenate([latents, activity], axis=-1)
+        beside: Any = sum(phases[..., k + 1 : k + 2] * _neighbours(both, *reach) for k, reach in enumerate(REACHES))
+        mates = ops.matmul(beside[..., self.channels :], ops.convert_to_tensor(self._mates))
+        own_mean, own_spread = ops.split(ops.matmul(phases, self.own) * beside, 2, axis=-1)
+        own_spread = own_spread + ops.matmul(phases, self.mates) * mates
         blur = ops.tile(ops.convert_to_tensor(self._around), (1, 1, self.channels, 1))
         around = ops.depthwise_conv(activity, blur, padding="same", data_format="channels_last")
         earlier = self.earlier * ops.convert_to_tensor(self._earlier)
-        mean = ops.matmul(latents, earlier[0])
-        spread = ops.matmul(activity, earlier[1]) + ops.matmul(around, earlier[2])
-        return own + ops.concatenate([mean, spread], axis=-1)
+        mean = own_mean + ops.matmul(latents, earlier[0])
+        spread = own_spread + ops.matmul(activity, earlier[1]) + ops.matmul(around, earlier[2])
+        refined = ops.matmul(phases, self.constant) + ops.concatenate([mean, spread], axis=-1)
+        return ops.matmul(phases, self.trust) * prior + _GAIN * refined
 
     def _bits(self, latents: Any, parameters: Any) -> Any:
         mean, spread = ops.split(parameters, 2, axis=-1)
@@ -128,6 +164,28 @@ class HyperContextRate(keras.layers.Layer):
         """Twice (n,)."""
         del measured, predicted, position
         return (latents[0],), (latents[0],)
+
+
+def group_bounds(channels: int) -> tuple[int, ...]:
+    """Channels at which groups begin, ending with the number of channels."""
+    return (*(bound for bound in _BOUNDS if bound < channels), channels)
+
+
+def _phases(latents: Any) -> Any:
+    """The phase of every position as one of PHASES places, float32 (1, h, w, PHASES)."""
+    rows, columns = (ops.arange(latents.shape[axis]) % CELL for axis in (1, 2))
+    return ops.one_hot(
+        ops.take(ops.convert_to_tensor(np.array(PHASE_OF)), rows[:, None] * CELL + columns[None]), PHASES
+    )[None]
+
+
+def _neighbours(planes: Any, distance: int, diagonal: bool) -> Any:
+    """Sum of four neighbours at a distance along the axes or the diagonals, zero outside; (n, h, w, channels)."""
+    d = distance
+    x = ops.pad(planes, ((0, 0), (d, d), (d, d), (0, 0)))
+    height, width = planes.shape[1], planes.shape[2]
+    steps = ((0, 0), (0, 2 * d), (2 * d, 0), (2 * d, 2 * d)) if diagonal else ((0, d), (2 * d, d), (d, 0), (d, 2 * d))
+    return sum(x[:, y : y + height, k : k + width] for y, k in steps)
 
 
 class FactorizedRate(keras.layers.Layer):

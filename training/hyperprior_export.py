@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from ..bitstream.hyper_context import ONE, Planes, Prior
+from ..bitstream.hyper_context import Planes, Prior
+from ..bitstream.linear_forms import ONE
 from ..codecs.shallow_header import NODES, NUMBER
 from ..codecs.shallow_model import ShallowModel
 from ..errors import RequestError
@@ -30,13 +31,9 @@ from .hyperprior import HyperpriorCodec
 
 _MODEL_NUMBERS = {"shallow-two-layer": 1, "shallow-jpegl": 2}
 _MAX_SIDE = 768
-_BOUNDS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)
 _BAND_CHANNELS = (8, 48)
 _HYPER_RANGE = (-127, 127)
 _FEATURE_RANGE = (-(1 << 15), (1 << 15) - 1)
-_RAW_SPREADS = range(-12 * ONE, 40 * ONE)
-_MIN_SPREAD = 0.03
-_EXPECTED_COUNTS = 50.0
 _CALIBRATION = 24
 _PROBE = 5  # latent positions around an impulse: more than the synthesis spreads one over
 
@@ -103,24 +100,17 @@ def fit(codec: HyperpriorCodec, config: HyperpriorConfig, scales: _Scales, coded
     net = _integer_net(codec, [c.hyper for c in coded[:: max(1, len(coded) // _CALIBRATION)]])
     biases = np.rint(ONE * scales.biases).astype(np.int32)
     channels = config.architecture.latents
-    raw = [net(c.hyper) + biases[c.node][:, None, None] for c in coded]
-    spreads = _spread_table(coded, raw, channels)
-    entries = [np.clip(r[channels:] - _RAW_SPREADS.start, 0, len(_RAW_SPREADS) - 1) for r in raw]
-    samples = [
-        Sample(c.exact, np.rint(c.exact).astype(np.int32), Prior(r[:channels], spreads[e]), c.node)
-        for c, r, e in zip(coded, raw, entries, strict=True)
-    ]
-    bounds = [*(b for b in _BOUNDS if b < channels), channels]
-    context = hyper_entropy.fit(samples, bounds)
-    hyper_mean, hyper_raw = np.split(scales.hyper_prior, 2, axis=1)
-    expected = expected_spreads(_softplus(hyper_raw) + _MIN_SPREAD)
+    samples: list[Sample] = []
+    for c in coded:
+        raw = net(c.hyper) + biases[c.node][:, None, None]
+        samples.append(Sample(c.exact, np.rint(c.exact).astype(np.int32), Prior(raw[:channels], raw[channels:])))
+    bounds = codec.rate.bounds
+    means, spreads = np.split(scales.hyper_prior, 2, axis=1)
     return ShallowModel(
-        context=context,
+        context=hyper_entropy.fit(samples, bounds, codec.rate.integer_forms()),
         net=net,
         biases=biases,
-        spreads=spreads,
-        lowest=_RAW_SPREADS.start,
-        hyper_prior=np.rint(ONE * np.stack([hyper_mean, expected], axis=1)).astype(np.int32),
+        hyper_prior=np.rint(ONE * np.stack([means, spreads], axis=1)).astype(np.int32),
         bands=np.array([0, *(bounds.index(b) for b in _BAND_CHANNELS if b in bounds[1:-1]), len(bounds) - 1]),
         log_gain=scales.log_gain,
         log_inverse=scales.log_inverse,
@@ -139,42 +129,6 @@ def _integer_net(codec: HyperpriorCodec, calibration: list[Planes]) -> IntegerNe
         transposed = "Transpose" in type(layer).__name__
         layers.append(FloatLayer(kernel, bias, layer.strides[0], transposed))
     return quantise(layers, calibration, output_unit=1.0 / ONE, input_range=_HYPER_RANGE, output_range=_FEATURE_RANGE)
-
-
-def _spread_table(coded: list[_Coded], raw: list[Planes], channels: int) -> npt.NDArray[np.int32]:
-    """Expected root of the distance from the predicted value, in 1/16, for each raw spread: measured, never falling.
-
-    Where few latents were seen, what the trained logistic distribution expects stands in.
-    """
-    size = len(_RAW_SPREADS)
-    counts, sums = np.zeros(size), np.zeros(size)
-    for c, r in zip(coded, raw, strict=True):
-        entries = np.clip(r[channels:] - _RAW_SPREADS.start, 0, size - 1).ravel()
-        roots = np.sqrt(np.abs(np.rint(c.exact) - r[:channels] / ONE)).ravel()
-        counts += np.bincount(entries, minlength=size)
-        sums += np.bincount(entries, roots, minlength=size)
-    expected = expected_spreads(_softplus(np.array(_RAW_SPREADS) / ONE) + _MIN_SPREAD)
-    mixed = (sums + _EXPECTED_COUNTS * expected) / (counts + _EXPECTED_COUNTS)
-    table: npt.NDArray[np.int32] = np.rint(ONE * np.maximum.accumulate(mixed)).astype(np.int32)
-    return table
-
-
-def expected_spreads(scales: Floats) -> Floats:
-    """Expected root of the magnitude of an integer with a discretised logistic distribution around zero.
-
-    Args:
-        scales: scale of the distribution, any shape.
-    """
-    magnitudes = np.unique(np.rint(np.geomspace(1, 4000, 300)))
-    edges = np.concatenate([[0.5], (magnitudes[1:] + magnitudes[:-1]) / 2, [np.inf]])
-    tails = 2.0 / (1.0 + np.exp(np.minimum(edges / scales[..., None], 700.0)))
-    result: Floats = (np.sqrt(magnitudes) * (tails[..., :-1] - tails[..., 1:])).sum(axis=-1)
-    return result
-
-
-def _softplus(values: Floats) -> Floats:
-    result: Floats = np.logaddexp(0.0, values)
-    return result
 
 
 def _energy(synthesis: Any, sizes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -9,35 +9,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nicodec.bitstream import hyper_context
+from nicodec.bitstream import walk as walking
 from nicodec.bitstream.ans import AnsDecoder, AnsEncoder
-from nicodec.bitstream.hyper_context import (
-    LARGEST,
-    MEAN_STEPS,
-    NEAR,
-    OFFSET_UNIT,
+from nicodec.bitstream.hyper_context import LARGEST, MEAN_STEPS, NEAR, OFFSET_UNIT, HyperContext, Prior
+from nicodec.bitstream.lattice import PHASES
+from nicodec.bitstream.linear_forms import (
     ONE,
-    HyperContext,
-    Prior,
-    PriorStep,
-    Step,
-    Walk,
-    Weights,
-    own_shapes,
-    shared_shapes,
+    SPREAD_FEATURES,
+    VALUE_FEATURES,
+    WEIGHT_BITS,
+    LinearForms,
+    earlier_shapes,
 )
 from nicodec.bitstream.tables import TableSet
+from nicodec.bitstream.walk import Step, Walk
 from nicodec.errors import FormatError
 
 BOUNDS = np.array([0, 1, 3, 8], np.int64)
+CHANNELS = 8
 CLASSES = 5
 
 
-def random_weights(rng: np.random.Generator) -> Weights:
-    return Weights(
-        tuple(rng.integers(-300, 300, shape).astype(np.float64) for shape in shared_shapes(BOUNDS)),
-        tuple(rng.integers(-900, 900, shape).astype(np.float64) for shape in own_shapes(BOUNDS)),
-    )
+def random_forms(rng: np.random.Generator) -> LinearForms:
+    def weights(kinds: int) -> tuple[npt.NDArray[np.float64], ...]:
+        return tuple(rng.integers(-5000, 5000, shape).astype(np.float64) for shape in earlier_shapes(BOUNDS, kinds))
+
+    own = (rng.integers(-15000, 15000, (PHASES, n, CHANNELS)).astype(float) for n in (VALUE_FEATURES, SPREAD_FEATURES))
+    return LinearForms(weights(1), weights(2), *own)
 
 
 def random_model(seed: int) -> HyperContext:
@@ -45,84 +43,89 @@ def random_model(seed: int) -> HyperContext:
     counts = rng.integers(1, 500, (CLASSES * MEAN_STEPS, 12))
     return HyperContext(
         bounds=BOUNDS,
-        activity=np.rint(ONE * np.sqrt(np.arange(9))).astype(np.int64),
-        mean=random_weights(rng),
-        spread=random_weights(rng),
-        thresholds=np.array([2, 5, 9, 40], np.int64),
+        activity=np.rint(ONE * np.log1p(np.arange(9))).astype(np.int64),
+        forms=random_forms(rng),
+        thresholds=np.array([-20, 5, 9, 40], np.int64),
         tables=TableSet.from_counts(counts, -5),
         offsets=rng.integers(-32, 33, (CLASSES * MEAN_STEPS, 2 * NEAR + 1)),
     )
 
 
 def random_prior(rng: np.random.Generator, shape: tuple[int, int, int]) -> Prior:
-    return Prior(rng.integers(-80, 80, shape).astype(np.int32), rng.integers(0, 60, shape).astype(np.int32))
+    return Prior(rng.integers(-80, 80, shape).astype(np.int32), rng.integers(-60, 60, shape).astype(np.int32))
 
 
-def coded(model: HyperContext, latents: npt.NDArray[np.int32], prior: Prior, quality: int, *spans: range) -> Any:
-    """Codes latents as they are; returns one stream for each span of groups, and what the values stand for."""
+def coded(model: HyperContext, latents: npt.NDArray[np.int32], prior: Prior, *spans: range) -> list[bytes]:
+    """Codes latents as they are; returns one stream for each span of groups."""
     flat = latents.reshape(len(latents), -1)
 
-    def as_they_are(step: Step | PriorStep, bases: Any, indexes: Any) -> npt.NDArray[np.int32]:
+    def as_they_are(step: Step, bases: Any, indexes: Any) -> npt.NDArray[np.int32]:
         del bases, indexes
         return flat[step.channels][:, step.positions]
 
-    walk = Walk(model, prior, quality)
+    walk = Walk(model, prior)
     streams: list[bytes] = []
     for groups in spans:
         encoder = AnsEncoder()
-        for steps in hyper_context.choose_all(walk, groups, as_they_are):
-            hyper_context.encode(steps, model.tables, encoder)
+        for steps in walking.choose_all(walk, groups, as_they_are):
+            walking.encode(steps, model.tables, encoder)
         streams.append(encoder.finish())
-    return streams, walk.centroids
+    return streams
 
 
-def round_trip(model: HyperContext, latents: npt.NDArray[np.int32], prior: Prior, quality: int) -> Any:
+def decoded(walk: Walk, groups: range, decoder: AnsDecoder) -> None:
+    for step in walk.steps(groups):
+        walk.learn(step, walking.decode_step(step, decoder).values)
+
+
+def round_trip(model: HyperContext, latents: npt.NDArray[np.int32], prior: Prior) -> Any:
     """Codes the groups in two streams, as a file does."""
-    streams, centroids = coded(model, latents, prior, quality, range(2), range(2, 3))
-    walk = Walk(model, prior, quality)
+    streams = coded(model, latents, prior, range(2), range(2, 3))
+    walk = Walk(model, prior)
     for groups, stream in zip((range(2), range(2, 3)), streams, strict=True):
         decoder = AnsDecoder(stream)
-        hyper_context.decode(walk, groups, decoder)
+        decoded(walk, groups, decoder)
         decoder.finish()
-    assert np.array_equal(walk.centroids, centroids)
-    assert np.abs(walk.centroids - walk.latents).max() <= 32 / OFFSET_UNIT
     return walk.latents
 
 
 @settings(deadline=None, max_examples=40)
-@given(
-    st.integers(0, 2**32 - 1), st.integers(1, 7), st.integers(1, 7), st.integers(0, 16), st.sampled_from([1, 6, 900])
-)
-def test_latents_come_back(seed: int, height: int, width: int, quality: int, size: int) -> None:
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 6, 900]))
+def test_latents_come_back(seed: int, height: int, width: int, size: int) -> None:
     rng = np.random.default_rng(seed)
     latents = np.rint(rng.laplace(0, size, (8, height, width))).astype(np.int32)
     prior = random_prior(rng, latents.shape)
-    assert np.array_equal(round_trip(random_model(seed % 7), latents, prior, quality), latents)
+    assert np.array_equal(round_trip(random_model(seed % 7), latents, prior), latents)
 
 
 @pytest.mark.parametrize("value", [-LARGEST, 0, LARGEST - 1])
 def test_extreme_latents_come_back(value: int) -> None:
     latents = np.full((8, 3, 4), value, np.int32)
     prior = random_prior(np.random.default_rng(1), latents.shape)
-    assert np.array_equal(round_trip(random_model(1), latents, prior, 3), latents)
+    assert np.array_equal(round_trip(random_model(1), latents, prior), latents)
 
 
 def test_a_good_prior_saves_bits() -> None:
     rng = np.random.default_rng(4)
     latents = rng.integers(-400, 400, (8, 6, 6)).astype(np.int32)
-    zero = Weights(
-        tuple(np.zeros(shape) for shape in shared_shapes(BOUNDS)),
-        tuple(
-            np.stack([np.full(shape[1], 4096.0), *np.zeros((shape[0] - 1, shape[1]))]) for shape in own_shapes(BOUNDS)
-        ),
-    )
-    model = replace(random_model(2), mean=zero)
+    forms = random_forms(rng)
+    own = np.zeros_like(forms.own_value)
+    own[:, 0] = 1 << WEIGHT_BITS
+    values = tuple(np.zeros_like(w) for w in forms.values)
+    model = replace(random_model(2), forms=replace(forms, values=values, own_value=own))
 
     def size(mean: npt.NDArray[np.int32]) -> int:
-        streams, _ = coded(model, latents, Prior(mean, np.full_like(mean, 10)), 0, range(3))
-        return len(streams[0])
+        return len(coded(model, latents, Prior(mean, np.full_like(mean, 10)), range(3))[0])
 
     assert size(latents * ONE) < 0.5 * size(np.zeros_like(latents))
+
+
+def test_what_stands_for_a_value_lies_near_it() -> None:
+    model = random_model(4)
+    values = np.arange(-9, 9, dtype=np.int32)
+    found = model.centroids(values, np.zeros_like(values), np.arange(18) % len(model.tables))
+    assert np.abs(found - values).max() <= 32 / OFFSET_UNIT
+    assert np.abs(found - values).max() > 0
 
 
 def test_predicted_values_are_split_into_integer_and_fraction() -> None:
@@ -139,12 +142,11 @@ def test_predicted_values_are_split_into_integer_and_fraction() -> None:
 def test_arrays_restore_the_model() -> None:
     model = random_model(5)
     arrays = model.to_arrays()
-    assert arrays["context_mean_shared"].dtype == np.int16
+    assert arrays["context_values"].dtype == np.int16
     again = HyperContext.from_arrays(arrays)
     latents = np.random.default_rng(5).integers(-9, 9, (8, 4, 5)).astype(np.int32)
     prior = random_prior(np.random.default_rng(6), latents.shape)
-    streams, _ = coded(model, latents, prior, 7, range(3))
-    assert coded(again, latents, prior, 7, range(3))[0] == streams
+    assert coded(again, latents, prior, range(3)) == coded(model, latents, prior, range(3))
 
 
 @pytest.mark.parametrize("name", list(random_model(0).to_arrays()))
@@ -160,8 +162,10 @@ def test_a_missing_array_is_refused(name: str) -> None:
     [
         ("context_bounds", np.array([0, 3, 3, 8], np.uint16)),
         ("context_bounds", np.array([1, 8], np.uint16)),
-        ("context_mean_shared", np.zeros(4, np.int16)),
-        ("context_mean_shared", np.zeros(10**6, np.float32)),
+        ("context_values", np.zeros(4, np.int16)),
+        ("context_activities", np.zeros(10**6, np.float32)),
+        ("context_own_value", np.zeros((PHASES, 2, CHANNELS), np.int16)),
+        ("context_own_spread", np.zeros((1, SPREAD_FEATURES, CHANNELS), np.int16)),
         ("context_thresholds", np.array([4, 3, 2, 1], np.int32)),
         ("context_thresholds", np.array([1, 2], np.int32)),
         ("context_activity", np.array([0, 1 << 13], np.int16)),
@@ -177,9 +181,9 @@ def test_contradictions_are_refused(name: str, value: npt.NDArray[Any]) -> None:
 
 def test_weights_beyond_exact_arithmetic_are_refused() -> None:
     model = random_model(0)
-    shared = tuple(np.full_like(w, 2.0**40) for w in model.mean.shared)
+    values = tuple(np.full_like(w, 2.0**40) for w in model.forms.values)
     with pytest.raises(FormatError, match="weight range"):
-        replace(model, mean=Weights(shared, model.mean.own))
+        replace(model, forms=replace(model.forms, values=values))
 
 
 def test_damaged_data_is_an_error_or_decodes_within_range() -> None:
@@ -187,13 +191,12 @@ def test_damaged_data_is_an_error_or_decodes_within_range() -> None:
     rng = np.random.default_rng(8)
     latents = rng.integers(-30, 30, (8, 5, 5)).astype(np.int32)
     prior = random_prior(rng, latents.shape)
-    (data,), _ = coded(model, latents, prior, 2, range(3))
+    (data,) = coded(model, latents, prior, range(3))
     for k in range(len(data)):
         damaged = data[:k] + bytes([data[k] ^ 0x55]) + data[k + 1 :]
-        walk = Walk(model, prior, 2)
+        walk = Walk(model, prior)
         try:
-            decoder = AnsDecoder(damaged)
-            hyper_context.decode(walk, range(3), decoder)
+            decoded(walk, range(3), AnsDecoder(damaged))
         except FormatError:
             continue
         assert walk.latents.min() >= -LARGEST

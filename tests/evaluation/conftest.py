@@ -11,7 +11,7 @@ def model(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Mo
     """The fastest l3ic model, and an untrained shallow one, the only one that commands then find."""
     if request.param == "l3ic":
         return zoo.find("l3ic-16c")
-    untrained: Model = request.getfixturevalue("untrained_shallow")
+    untrained: Model = request.getfixturevalue("small_shallow")
     monkeypatch.setattr(zoo, "_PACKAGED", untrained.folder / "absent")
     monkeypatch.setenv(zoo.ENVIRONMENT_VARIABLE, str(untrained.folder.parents[1]))
     return untrained

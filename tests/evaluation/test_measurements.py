@@ -77,10 +77,10 @@ def test_cards_of_a_family_on_one_scale_hold_the_model_as_it_is(folder: Path) ->
 
 @pytest.mark.train
 def test_cards_of_variable_rate_hold_a_curve(
-    folder: Path, untrained_shallow: Model, monkeypatch: pytest.MonkeyPatch
+    folder: Path, small_shallow: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rate_distortion, "CARD_QUALITIES", (10, 45, 80))
-    measured = rate_distortion.measure_for_card(untrained_shallow, "set", paths(folder))
+    measured = rate_distortion.measure_for_card(small_shallow, "set", paths(folder))
     assert {name: measured[name] for name in ("dataset", "pictures", "effort")} == {
         "dataset": "set",
         "pictures": 2,
@@ -88,9 +88,7 @@ def test_cards_of_variable_rate_hold_a_curve(
     }
     savings: list[float] = []
     for quality, point in zip((10, 45, 80), measured["points"], strict=True):
-        found = rate_distortion.measure_folder(
-            untrained_shallow, paths(folder), EncodeSettings(quality=quality, effort=1)
-        )
+        found = rate_distortion.measure_folder(small_shallow, paths(folder), EncodeSettings(quality=quality, effort=1))
         expected = rate_distortion.summarise("set", found)
         assert point == {"quality": quality, **{name: expected[name] for name in ("bpp", "psnr", "ssim", "msssim")}}
         savings.append(expected["context_saving"])

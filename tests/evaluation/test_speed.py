@@ -42,13 +42,13 @@ def test_shares_and_overhead_name_the_model(model: Model) -> None:
     ("pixels", "quality"), [(photo(312, 200), 100), (np.full((100, 156, 3), 90, np.uint8), 5)], ids=["escapes", "gaps"]
 )
 def test_shallow_files_are_close_to_the_ideal_of_their_tables(
-    untrained_shallow: Model, pixels: npt.NDArray[np.uint8], quality: float, fast: bool
+    small_shallow: Model, pixels: npt.NDArray[np.uint8], quality: float, fast: bool
 ) -> None:
     """Symbols that escape count as they are coded, and so do whole groups of channels that are left out."""
     settings = EncodeSettings(quality=quality, effort=1, fast_decode=fast)
     picture = Picture(pixels=pixels)
-    coded = codec_by_number(untrained_shallow.codec).encode(picture, untrained_shallow, settings)
-    ideal = entropy.entropy_parts(untrained_shallow).ideal_bits(coded, untrained_shallow) / 8
+    coded = codec_by_number(small_shallow.codec).encode(picture, small_shallow, settings)
+    ideal = entropy.entropy_parts(small_shallow).ideal_bits(coded, small_shallow) / 8
     actual = sum(segment.size for segment in coded.segments)
     assert 0 < actual - ideal < 8 * len(coded.segments)
 
