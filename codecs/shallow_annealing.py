@@ -1,7 +1,7 @@
 """Per-image refinement of latents and hyper-latents by stochastic Gumbel annealing, with TensorFlow.
 
 Source: Y. Yang, R. Bamler, S. Mandt, "Improving Inference for Neural Image Compression", NeurIPS 2020, section 3.2; for
-shallow decoders Yang and Mandt, ICCV 2023, section 3.3. Every value is drawn from its two neighbouring integers, ever more
+shallow decoders Yang and Mandt, ICCV 2023. Every value is drawn from its two neighbouring integers, ever more
 surely, while gradients of rate plus distortion move what is drawn from.
 """
 
@@ -154,7 +154,7 @@ class _Adam:
 
 
 def _draw(values: Any, temperature: Any, seed: Any) -> Any:
-    """Relaxed draws from the two integers around each value (Yang et al. 2020, eq. 8 and 9)."""
+    """Relaxed draws from the two integers around each value (Yang et al. 2020, section 3.2)."""
     below = tf.floor(tf.stop_gradient(values))
     share = tf.clip_by_value(values - below, 1e-5, 1.0 - 1e-5)
     logits = (tf.atanh(share) - tf.atanh(1.0 - share)) / temperature  # of the upper integer against the lower

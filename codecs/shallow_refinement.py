@@ -53,8 +53,8 @@ def refiner(
 
     def refine(stripe: int, exact: Latents, hyper: Latents) -> tuple[Latents, Latents]:
         top, bottom = stripes[stripe]
-        rounded = np.clip(np.rint(hyper), *tables.net.input_range).astype(np.int32)
-        prior = tables.prior(rounded, node, *exact.shape[1:])
+        hyper = np.clip(hyper, *tables.net.input_range)
+        prior = tables.prior(np.rint(hyper).astype(np.int32), node, *exact.shape[1:])
         weighed = chooser(exact, tables, steps, REFINING_EFFORT - 1)
         task = annealing.Stripe(
             exact=exact,

@@ -1,21 +1,12 @@
 """The JPEG-like synthesis of Yang and Mandt (ICCV 2023) behind their residual analysis."""
 
 from ...models.shallow import Architecture
-from ..config import HyperpriorConfig
+from ..published import published
 
-CONFIG = HyperpriorConfig(
-    model="jpegl",
-    architecture=Architecture(
+CONFIG = published(
+    "jpegl",
+    Architecture(
         hyper_latents=320, analysis="elic", analysis_width=192, linear=False, synthesis="one_layer", hyper="full"
     ),
-    lambdas=(0.00125, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08),
     klt=True,
-    context=False,
-    steps=20000,
-    batch=2,
-    crop=192,
-    learning_rate=2e-4,
-    warmup=200,
-    ema=0.999,
-    validate_every=500,
 )
