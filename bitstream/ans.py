@@ -221,8 +221,10 @@ class AnsDecoder:
         self._check_count(indexes.size)
         grouping = group(indexes, len(tables))
         coded = np.empty(indexes.size, np.int32)
+        pop, name, model = self._coder.pop, self._engine.NAME, self._engine.model
         for index, start, stop in grouping.runs():
-            coded[start:stop] = self._pop(tables[index], stop - start)
+            coded[start:stop] = pop(stop - start, tables[index].model(name, model))
+        coded += np.int32(tables.minimum)
         self._check_certain()
         symbols = np.empty_like(coded)
         symbols[grouping.order] = coded

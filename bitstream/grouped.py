@@ -27,8 +27,8 @@ class Grouping:
 
     def runs(self) -> Iterator[tuple[int, int, int]]:
         """Yield (table index, start, stop) of every table that is used, in coding order."""
-        for index in np.flatnonzero(np.diff(self.starts)).tolist():
-            yield index, int(self.starts[index]), int(self.starts[index + 1])
+        used = np.flatnonzero(np.diff(self.starts))
+        yield from zip(used.tolist(), self.starts[used].tolist(), self.starts[used + 1].tolist(), strict=True)
 
 
 def group(indexes: Integers, table_count: int) -> Grouping:
