@@ -9,6 +9,7 @@ Everything is integer. FORMAT.md §7, "Hyperprior", is normative.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -28,6 +29,9 @@ LARGEST = 1 << 14
 
 NEAR = 2
 OFFSET_UNIT = 64
+
+_MEAN_STEPS_LOG2 = 2
+_QUARTER_SHIFT = 2  # log2 of ONE / MEAN_STEPS
 
 Planes = npt.NDArray[np.int32]
 
@@ -77,6 +81,7 @@ class HyperContext:
         require(self.activity.ndim == 1 and self.activity.size > 1, "activity")
         require(bool(((self.activity >= 0) & (self.activity < ACTIVITY_LIMIT)).all()), "activity")
         require(self.thresholds.ndim == 1 and bool((np.diff(self.thresholds) >= 0).all()), "thresholds")
+        require(bool((np.abs(self.thresholds) <= LARGEST * ONE).all()), "thresholds")
         require(len(self.tables) == MEAN_STEPS * (len(self.thresholds) + 1), "table count")
         require(self.offsets.shape == (len(self.tables), 2 * NEAR + 1), "offsets")
         require(bool((np.abs(self.offsets) <= OFFSET_UNIT).all()), "offsets")
@@ -131,10 +136,19 @@ class HyperContext:
     def contexts(self, mean: npt.NDArray[Any], spread: npt.NDArray[Any]) -> tuple[Planes, npt.NDArray[np.int64]]:
         """Predicted integer and table index of each latent, from predicted value and spread, integers in 1/16."""
         limit = MEAN_STEPS * (LARGEST - 1)
-        quarters = np.clip(mean * MEAN_STEPS // ONE, -limit, limit) + MEAN_STEPS // 2
-        bases = quarters // MEAN_STEPS
-        classes = np.searchsorted(self.thresholds, spread, side="right")
-        return bases.astype(np.int32), classes * MEAN_STEPS + (quarters - MEAN_STEPS * bases)
+        quarters = np.clip(mean >> _QUARTER_SHIFT, -limit, limit) + MEAN_STEPS // 2
+        lowest, classes = self._classes
+        tables = classes[np.clip(spread - lowest, 0, len(classes) - 1)] * MEAN_STEPS + (quarters & (MEAN_STEPS - 1))
+        return (quarters >> _MEAN_STEPS_LOG2).astype(np.int32), tables
+
+    @cached_property
+    def _classes(self) -> tuple[int, npt.NDArray[np.int64]]:
+        """The lowest spread that is told apart from smaller ones, less one, and the classes of spreads from there up."""
+        if not len(self.thresholds):
+            return 0, np.zeros(1, np.int64)
+        lowest = int(self.thresholds[0]) - 1
+        spreads = np.arange(lowest, int(self.thresholds[-1]) + 1)
+        return lowest, np.searchsorted(self.thresholds, spreads, side="right")
 
     def centroids(self, values: Planes, bases: Planes, indexes: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """The mean of what was quantised to each value: float32 of the same shape, in quantisation steps."""

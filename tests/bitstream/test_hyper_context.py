@@ -139,6 +139,20 @@ def test_predicted_values_are_split_into_integer_and_fraction() -> None:
     assert np.all((mean / ONE - predicted >= 0) & (mean / ONE - predicted < 1 / MEAN_STEPS))
 
 
+@given(st.lists(st.integers(-300, 300), max_size=6), st.lists(st.integers(-(2**21), 2**21), min_size=1, max_size=40))
+def test_spreads_are_sorted_into_classes(limits: list[int], spreads: list[int]) -> None:
+    thresholds = np.array(sorted(limits), np.int64)
+    tables = MEAN_STEPS * (len(limits) + 1)
+    model = replace(
+        random_model(1),
+        thresholds=thresholds,
+        tables=TableSet.from_counts(np.ones((tables, 12), np.int64), -5),
+        offsets=np.zeros((tables, 2 * NEAR + 1), np.int64),
+    )
+    _, indexes = model.contexts(np.zeros(len(spreads), np.int64), np.array(spreads))
+    assert (indexes // MEAN_STEPS).tolist() == [sum(limit <= spread for limit in limits) for spread in spreads]
+
+
 def test_arrays_restore_the_model() -> None:
     model = random_model(5)
     arrays = model.to_arrays()
@@ -168,6 +182,7 @@ def test_a_missing_array_is_refused(name: str) -> None:
         ("context_own_spread", np.zeros((1, SPREAD_FEATURES, CHANNELS), np.int16)),
         ("context_thresholds", np.array([4, 3, 2, 1], np.int32)),
         ("context_thresholds", np.array([1, 2], np.int32)),
+        ("context_thresholds", np.array([1, 2, 3, 1 << 30], np.int32)),
         ("context_activity", np.array([0, 1 << 13], np.int16)),
         ("context_activity", np.array([0], np.int16)),
         ("context_offsets", np.zeros((20, 4), np.int8)),
