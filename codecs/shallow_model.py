@@ -7,7 +7,8 @@ predicted values and spreads, and biases by quality are added. Gains are float a
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from itertools import pairwise
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -74,6 +75,11 @@ class ShallowModel:
     def channels(self) -> int:
         """Latent channels."""
         return self.context.channels
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """First and last-plus-one group of every band."""
+        return [(int(a), int(b)) for a, b in pairwise(self.bands)]
 
     def prior(self, hyper_latents: Planes, node: int, height: int, width: int) -> Prior:
         """What hyper-latents, int32 (hyper channels, h, w), say about the latents of a stripe of height x width."""
@@ -161,6 +167,18 @@ def load(model: Model) -> ShallowModel:
             return ShallowModel.from_arrays(arrays)
     except (OSError, EOFError, TypeError, ValueError, BadZipFile) as error:
         raise ModelError(f"{path} is damaged ({error}); reinstall the model") from error
+
+
+def halo(model: Model, transform: Literal["analysis", "synthesis"]) -> int:
+    """How many latent positions beyond a tile a transform looks, from the card.
+
+    Raises:
+        ModelError: the card does not say.
+    """
+    positions = model.card["architecture"].get(f"{transform}_halo")
+    if not isinstance(positions, int) or not 0 <= positions <= 64:
+        raise ModelError(f"the card of {model.id} has no usable {transform}_halo: reinstall the model")
+    return positions
 
 
 def _require(condition: bool | np.bool_, what: str) -> None:

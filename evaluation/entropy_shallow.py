@@ -13,7 +13,7 @@ from ..bitstream.escape import decode_with_escapes, encode_with_escapes
 from ..bitstream.hyper_context import Planes
 from ..bitstream.tables import FrequencyTable, Integers, TableSet
 from ..bitstream.walk import Step
-from ..codecs import shallow, shallow_header, shallow_model
+from ..codecs import shallow_decoder, shallow_encoder, shallow_header, shallow_model
 from ..codecs.base import EncodeSettings
 from ..codecs.segments import payload_of
 from ..codecs.shallow_choice import decide
@@ -25,8 +25,8 @@ from .timing import Action
 
 def entropy_encoder(picture: Picture, model: Model, settings: EncodeSettings) -> Action:
     """See `EntropyParts.entropy_encoder`."""
-    latents = shallow.analyse_picture(picture, model, settings)
-    return lambda: shallow.code_latents(latents, picture, model, settings)
+    latents = shallow_encoder.analyse_picture(picture, model, settings)
+    return lambda: shallow_encoder.code_latents(latents, picture, model, settings)
 
 
 def ideal_bits(coded: Container, model: Model) -> float:
@@ -34,7 +34,7 @@ def ideal_bits(coded: Container, model: Model) -> float:
     tables = shallow_model.load(model)
     layout = shallow_header.layout_of(coded.header, len(tables.bands) - 1)
     length = _CodeLength()
-    for stripe, latents in enumerate(shallow.decode_latents(coded, model)):
+    for stripe, latents in enumerate(shallow_decoder.decode_latents(coded, model)):
         _add_stripe(length, coded, tables, payload_of(coded, layout.hyper(stripe)), latents)
     return length.bits
 

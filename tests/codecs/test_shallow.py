@@ -15,7 +15,7 @@ pytest.importorskip("keras")
 
 from nicodec.bitstream import container as nic
 from nicodec.bitstream.container import Container
-from nicodec.codecs import shallow, shallow_header, shallow_model
+from nicodec.codecs import shallow, shallow_decoder, shallow_encoder, shallow_header, shallow_model
 from nicodec.codecs.base import DecodeRequest, EncodeSettings
 from nicodec.errors import FormatError, NicodecError, RequestError
 from nicodec.images import Picture, from_array
@@ -49,7 +49,7 @@ def restored(container: Container, model: Model, **request: Any) -> Picture:
 
 def unquantised(picture: Picture, model: Model) -> npt.NDArray[np.uint8]:
     """What the transforms alone make of a picture: 96 components are not enough for all of it."""
-    latents = shallow.analyse_picture(picture, model, EncodeSettings())
+    latents = shallow_encoder.analyse_picture(picture, model, EncodeSettings())
     pixels = load_network(model, "decoder")(latents[None])[0]
     return np.asarray(pixels[: picture.height, : picture.width], np.uint8)
 
@@ -140,15 +140,15 @@ def test_latents_come_back_as_they_were_rounded(
     monkeypatch.setattr(shallow_header, "STRIPE_POSITIONS", 1)
     monkeypatch.setattr(shallow_header, "MIN_STRIPE_ROWS", 4)
     settings = EncodeSettings(quality=70, effort=1, fast_decode=fast)
-    latents = shallow.analyse_picture(photo, small, settings)
-    container = shallow.code_latents(latents, photo, small, settings)
-    stripes = shallow.decode_latents(container, small)
+    latents = shallow_encoder.analyse_picture(photo, small, settings)
+    container = shallow_encoder.code_latents(latents, photo, small, settings)
+    stripes = list(shallow_decoder.decode_latents(container, small))
     assert [stripe.shape[1] for stripe in stripes] == [4, 4, 4, 1]
     assert all(stripe.dtype == np.int32 for stripe in stripes)
     expected = np.rint(latents * shallow_model.load(small).gain(shallow_header.quality_steps(70)))
     np.testing.assert_array_equal(np.concatenate(stripes, axis=1), expected)
     with pytest.raises(FormatError, match="missing"):
-        shallow.decode_latents(replace(container, segments=container.segments[:-1]), small)
+        list(shallow_decoder.decode_latents(replace(container, segments=container.segments[:-1]), small))
 
 
 @pytest.mark.parametrize("fast", [False, True])
@@ -231,10 +231,10 @@ def test_what_the_codec_lacks_is_refused(small: Model, photo: Picture) -> None:
 
 def test_the_analysis_can_be_used_again(small: Model, photo: Picture) -> None:
     settings = EncodeSettings(quality=33.3)
-    latents = shallow.analyse_picture(photo, small, settings)
-    assert shallow.code_latents(latents, photo, small, settings) == CODEC.encode(photo, small, settings)
+    latents = shallow_encoder.analyse_picture(photo, small, settings)
+    assert shallow_encoder.code_latents(latents, photo, small, settings) == CODEC.encode(photo, small, settings)
     with pytest.raises(RequestError, match="analyse it again"):
-        shallow.code_latents(latents[:, 1:], photo, small, settings)
+        shallow_encoder.code_latents(latents[:, 1:], photo, small, settings)
 
 
 def test_the_tables_survive_their_file(small: Model) -> None:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.train
 pytest.importorskip("keras")
 
 from nicodec.bitstream import container as nic
-from nicodec.codecs import shallow, shallow_header, shallow_model, shallow_refinement
+from nicodec.codecs import shallow, shallow_encoder, shallow_header, shallow_model, shallow_refinement
 from nicodec.codecs.base import DecodeRequest, EncodeSettings
 from nicodec.errors import BackendError
 from nicodec.images import Picture, from_array
@@ -54,7 +54,7 @@ def test_the_twin_tells_the_bits_of_the_coder(small_shallow: Model, photo: Pictu
     coded = CODEC.encode(photo, small_shallow, settings)
     tables = shallow_model.load(small_shallow)
     steps = shallow_header.quality_steps(quality)
-    exact = shallow.analyse_picture(photo, small_shallow, settings) * tables.gain(steps)
+    exact = shallow_encoder.analyse_picture(photo, small_shallow, settings) * tables.gain(steps)
     whole = np.pad(exact, ((0, 0), *((0, -side % 4) for side in exact.shape[1:])))
     hyper = load_network(small_shallow, "hyper_encoder")(whole[None])[0]
     twin = RateTwin(tables, shallow_header.node_of(steps), exact.shape[1:], not fast)

@@ -23,7 +23,8 @@ from nicodec.bitstream import container
 from nicodec.bitstream.container import Container
 from nicodec.codecs.base import EncodeSettings
 from nicodec.codecs.l3ic import L3ic, encode_picture
-from nicodec.codecs.shallow import Shallow, decode_latents
+from nicodec.codecs.shallow import Shallow
+from nicodec.codecs.shallow_decoder import decode_latents
 from nicodec.models import zoo
 from nicodec.models.zoo import Model
 
