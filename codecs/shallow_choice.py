@@ -25,6 +25,13 @@ REFINING_EFFORT = 7
 
 _ESCAPE_BITS = 8.0
 
+_CAUTION = 2.5
+"""By how much an error counts for more than lambda says.
+
+A value that is moved towards what was predicted also tells those after it less. Measured on validation pictures: BD-rate
+against plain rounding +1.2% at 1, -1.2% at 1.6, -2.0% at 2.5, -1.8% at 4.
+"""
+
 
 def chooser(exact: npt.NDArray[np.float32], tables: ShallowModel, steps: int, effort: int) -> Chooser:
     """The way to choose values at an effort.
@@ -43,7 +50,7 @@ def chooser(exact: npt.NDArray[np.float32], tables: ShallowModel, steps: int, ef
 
     if effort <= PLAIN_EFFORT or effort >= REFINING_EFFORT:
         return rounded
-    costs = tables.step_cost(steps).reshape(-1, 1)
+    costs = _CAUTION * tables.step_cost(steps).reshape(-1, 1)
 
     def weighed(step: Step, bases: Planes, indexes: npt.NDArray[np.int64]) -> Planes:
         """The nearest integer or its neighbour towards the predicted one, whichever costs less."""
