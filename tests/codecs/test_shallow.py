@@ -76,14 +76,14 @@ def test_the_context_makes_files_smaller_and_changes_nothing_else(small: Model, 
 
 def test_effort_saves_more_bits_than_it_costs_quality(small: Model, photo: Picture) -> None:
     """At the quality that plain rounding has, weighing bits against error needs fewer bits."""
-    plain = [coded(photo, small, quality=q, effort=1) for q in (40, 60)]
-    weighed = coded(photo, small, quality=60, effort=5)
+    plain = [coded(photo, small, quality=q, effort=1) for q in (5, 20)]
+    weighed = coded(photo, small, quality=20, effort=5)
     decibels = [psnr(photo.pixels, restored(file, small).pixels) for file in plain]
     reached = psnr(photo.pixels, restored(weighed, small).pixels)
     share = (reached - decibels[0]) / (decibels[1] - decibels[0])
     expected = np.exp(np.log(size(plain[0])) * (1 - share) + np.log(size(plain[1])) * share)
     assert 0 < share < 1
-    assert size(weighed) < expected
+    assert size(weighed) < 0.99 * expected
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 400), (400, 1), (17, 16), (63, 65), (100, 130)])
