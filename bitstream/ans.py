@@ -119,20 +119,19 @@ class AnsEncoder:
         """Queue symbols that each have their own table; see `grouped` for the order they are coded in.
 
         Args:
-            symbols: (n,) integers in tables.minimum..tables.maximum.
+            symbols: (n,) integers, each within its table.
             indexes: (n,) integers in 0..len(tables) - 1.
             tables: the set that the indexes point into.
 
         Raises:
             RequestError: the arrays are not of that kind; nothing was queued.
         """
-        entries = entries_of(symbols, tables.minimum, tables.maximum)
-        if entries.shape != indexes.shape:
+        if symbols.shape != indexes.shape:
             raise RequestError(
-                f"{entries.size} symbols with indexes of shape {indexes.shape}: pass one for each symbol"
+                f"{symbols.size} symbols with indexes of shape {indexes.shape}: pass one for each symbol"
             )
         grouping = group(indexes, len(tables))
-        entries = entries[grouping.order]
+        entries = tables.entries(symbols, indexes)[grouping.order]
         for index, start, stop in grouping.runs():
             self._append_entries(entries[start:stop], tables[index])
 
@@ -211,7 +210,7 @@ class AnsDecoder:
             tables: the set that the indexes point into.
 
         Returns:
-            (n,) int32 in tables.minimum..tables.maximum, in the order of the indexes.
+            (n,) int32, each within its table, in the order of the indexes.
 
         Raises:
             LimitError: more symbols than the limit.
@@ -224,10 +223,10 @@ class AnsDecoder:
         pop, name, model = self._coder.pop, self._engine.NAME, self._engine.model
         for index, start, stop in grouping.runs():
             coded[start:stop] = pop(stop - start, tables[index].model(name, model))
-        coded += np.int32(tables.minimum)
         self._check_certain()
         symbols = np.empty_like(coded)
         symbols[grouping.order] = coded
+        symbols += tables.minima[indexes]
         return symbols
 
     def finish(self) -> None:

@@ -1,8 +1,9 @@
 """Symbols outside a table: an escape in their place, their distance from the table afterwards.
 
-The last entry of every table in the set stands for "escaped". After all main symbols come, for the escaped ones in
+The last entry of every table stands for "escaped". After all main symbols come, for the escaped ones in
 their order, a class each, under one fixed table; then, class by class, the plain bits that complete the distance
-(FORMAT.md, "Escapes"). Tables should be wide enough that fewer than 1% of the symbols escape.
+(FORMAT.md, "Escapes"). Tables should be wide enough that fewer than 1% of the symbols escape, and no wider: every entry
+takes at least 2^-16 from the others.
 """
 
 from functools import cache
@@ -11,9 +12,18 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FormatError
+from ..errors import FormatError, RequestError
 from .ans import AnsDecoder, AnsEncoder
-from .tables import FREQUENCY_TOTAL, MAX_SYMBOL, MIN_SYMBOL, FrequencyTable, Integers, TableSet, entries_of
+from .tables import (
+    FREQUENCY_BITS,
+    FREQUENCY_TOTAL,
+    MAX_SYMBOL,
+    MIN_SYMBOL,
+    FrequencyTable,
+    Integers,
+    TableSet,
+    entries_of,
+)
 
 # Part of the format: exp-Golomb classes of distances that fall off geometrically, with a heavy tail.
 _CLASS_FREQUENCIES: Final = (
@@ -37,10 +47,14 @@ def encode_with_escapes(encoder: AnsEncoder, symbols: Integers, indexes: Integer
         RequestError: the arrays are not of that kind; nothing was queued.
     """
     wide = entries_of(symbols, MIN_SYMBOL, MAX_SYMBOL).astype(np.int64) + MIN_SYMBOL
-    inside = (wide >= tables.minimum) & (wide < tables.maximum)
-    encoder.append_grouped(np.where(inside, wide, tables.maximum), indexes, tables)
-    values = 1 + _fold(wide[~inside], tables)
-    classes = np.searchsorted(1 << np.arange(1, len(_CLASS_FREQUENCIES)), values, side="right")
+    if wide.shape != indexes.shape:
+        raise RequestError(f"{wide.size} symbols with indexes of shape {indexes.shape}: pass one for each symbol")
+    rows = entries_of(indexes, 0, len(tables) - 1, "table indexes")
+    escapes = tables.maxima[rows]
+    inside = (wide >= tables.minima[rows]) & (wide < escapes)
+    encoder.append_grouped(np.where(inside, wide, escapes), rows, tables)
+    values = 1 + _fold(wide[~inside], rows[~inside], tables)
+    classes = _classes(values)
     encoder.append(classes, CLASS_TABLE)
     for size in np.unique(classes).tolist():
         _append_bits(encoder, values[classes == size] - (1 << size), size)
@@ -62,13 +76,13 @@ def decode_with_escapes(decoder: AnsDecoder, indexes: Integers, tables: TableSet
         TruncatedError, LimitError, RequestError: as in `AnsDecoder.take_grouped`.
     """
     symbols = decoder.take_grouped(indexes, tables)
-    escaped = np.flatnonzero(symbols == tables.maximum)
+    escaped = np.flatnonzero(symbols == tables.maxima[indexes])
     classes = decoder.take(CLASS_TABLE, escaped.size)
     values = np.empty(escaped.size, np.int64)
     for size in np.unique(classes).tolist():
         members = classes == size
         values[members] = (1 << size) + _take_bits(decoder, int(members.sum()), size)
-    outside = _unfold(values - 1, tables)
+    outside = _unfold(values - 1, indexes[escaped], tables)
     if outside.size and (int(outside.min()) < MIN_SYMBOL or int(outside.max()) > MAX_SYMBOL):
         raise FormatError(
             f"an escaped symbol lies outside {MIN_SYMBOL}..{MAX_SYMBOL}: get an undamaged copy of the file"
@@ -77,16 +91,38 @@ def decode_with_escapes(decoder: AnsDecoder, indexes: Integers, tables: TableSet
     return symbols
 
 
-def _fold(symbols: npt.NDArray[np.int64], tables: TableSet) -> npt.NDArray[np.int64]:
-    """Map symbols above the table to 0, 2, 4 ... by distance, those below to 1, 3, 5 ..."""
-    above = symbols - tables.maximum
-    below = tables.minimum - 1 - symbols
+def code_lengths(tables: TableSet, reach: int) -> npt.NDArray[np.float32]:
+    """Bits of every symbol -reach..reach under every table, escapes included.
+
+    Returns:
+        float32 (tables, 2 * reach + 1).
+    """
+    rows, columns = np.indices((len(tables), 2 * reach + 1))
+    symbols = columns - reach
+    inside = (symbols >= tables.minima[rows]) & (symbols < tables.maxima[rows])
+    coded = np.where(inside, symbols, tables.maxima[rows]) - tables.minimum
+    bits = FREQUENCY_BITS - np.log2(tables.frequencies[rows, coded])
+    classes = _classes(1 + _fold(symbols[~inside], rows[~inside], tables))
+    bits[~inside] += classes + FREQUENCY_BITS - np.log2(np.array(_CLASS_FREQUENCIES))[classes]
+    return bits.astype(np.float32)
+
+
+def _classes(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Number of plain bits that complete each value, of at least 1."""
+    classes: npt.NDArray[np.int64] = np.searchsorted(1 << np.arange(1, len(_CLASS_FREQUENCIES)), values, side="right")
+    return classes
+
+
+def _fold(symbols: npt.NDArray[np.int64], rows: Integers, tables: TableSet) -> npt.NDArray[np.int64]:
+    """Map symbols above their table to 0, 2, 4 ... by distance, those below to 1, 3, 5 ..."""
+    above = symbols - tables.maxima[rows]
+    below = tables.minima[rows] - 1 - symbols
     return np.where(above >= 0, 2 * above, 2 * below + 1)
 
 
-def _unfold(folded: npt.NDArray[np.int64], tables: TableSet) -> npt.NDArray[np.int64]:
+def _unfold(folded: npt.NDArray[np.int64], rows: Integers, tables: TableSet) -> npt.NDArray[np.int64]:
     distance = folded >> 1
-    return np.where(folded & 1 == 0, tables.maximum + distance, tables.minimum - 1 - distance)
+    return np.where(folded & 1 == 0, tables.maxima[rows] + distance, tables.minima[rows] - 1 - distance)
 
 
 @cache

@@ -74,7 +74,8 @@ def _frozen_frequencies(frequencies: npt.ArrayLike, dimensions: int) -> npt.NDAr
         raise FormatError(
             f"frequency table has {array.shape[-1]} entries, not {MIN_ALPHABET} to {MAX_ALPHABET}: get an undamaged copy"
         )
-    if int(array.min()) < 1 or int(array.max()) >= FREQUENCY_TOTAL:
+    # In a stack of tables, zeros are what a row does not have.
+    if int(array.min()) < 2 - dimensions or int(array.max()) >= FREQUENCY_TOTAL:
         raise FormatError(f"frequency table has an entry outside 1..{FREQUENCY_TOTAL - 1}: get an undamaged copy")
     if (array.sum(axis=-1, dtype=np.int64) != FREQUENCY_TOTAL).any():
         raise FormatError(f"frequency table does not sum to {FREQUENCY_TOTAL}: get an undamaged copy")
@@ -236,11 +237,17 @@ class FrequencyTable:
 
 
 class TableSet:
-    """An immutable stack of tables over one symbol range, addressed by index.
+    """An immutable stack of tables, addressed by index.
+
+    Each row holds one table. Zeros at the ends of a row are symbols that its table does not have.
 
     Args:
-        frequencies: (tables, alphabet) integers, each at least 1, every row summing to 65536; at most 65536 tables.
+        frequencies: (tables, alphabet) integers, every row summing to 65536; at most 65536 tables.
         minimum: the symbol of column 0.
+
+    Attributes:
+        minima: int32 (tables,) the first symbol of every table.
+        maxima: int32 (tables,) the last symbol of every table.
 
     Raises:
         FormatError: the frequencies or the range violate the format.
@@ -250,8 +257,15 @@ class TableSet:
         self._frequencies = _frozen_frequencies(frequencies, dimensions=2)
         if len(self._frequencies) > 1 << 16:
             raise FormatError(f"{len(self._frequencies)} tables in a set: the format allows {1 << 16}")
-        _check_range(minimum, self._frequencies.shape[1])
+        alphabet = self._frequencies.shape[1]
+        _check_range(minimum, alphabet)
+        present = self._frequencies > 0
+        first, last = present.argmax(axis=1), alphabet - 1 - present[:, ::-1].argmax(axis=1)
+        if (present.sum(axis=1) != last - first + 1).any() or (last - first < MIN_ALPHABET - 1).any():
+            raise FormatError("frequency table has a gap or a single entry: get an undamaged copy")
         self._minimum = int(minimum)
+        self.minima = (first + minimum).astype(np.int32)
+        self.maxima = (last + minimum).astype(np.int32)
         self._tables: dict[int, FrequencyTable] = {}
 
     @classmethod
@@ -268,17 +282,17 @@ class TableSet:
 
     @property
     def frequencies(self) -> npt.NDArray[np.int32]:
-        """(tables, alphabet) int32, read-only."""
+        """(tables, alphabet) int32, read-only, zero where a table has no such symbol."""
         return self._frequencies
 
     @property
     def minimum(self) -> int:
-        """The symbol of the first entry of every table."""
+        """The symbol of the first column."""
         return self._minimum
 
     @property
     def maximum(self) -> int:
-        """The symbol of the last entry of every table."""
+        """The symbol of the last column."""
         return self._minimum + int(self._frequencies.shape[1]) - 1
 
     def bits(self, symbols: Integers, indexes: Integers) -> float:
@@ -292,8 +306,26 @@ class TableSet:
             RequestError: a symbol lies outside the tables, or an index outside the set.
         """
         rows = entries_of(indexes.ravel(), 0, len(self) - 1, "table indexes")
-        entries = entries_of(symbols.ravel(), self.minimum, self.maximum)
-        return float((FREQUENCY_BITS - np.log2(self._frequencies[rows, entries])).sum())
+        frequencies = self._frequencies[rows, entries_of(symbols.ravel(), self.minimum, self.maximum)]
+        if not frequencies.all():
+            raise RequestError("a symbol is none of its table's: pass symbols within the tables")
+        return float((FREQUENCY_BITS - np.log2(frequencies)).sum())
+
+    def entries(self, symbols: Integers, indexes: Integers) -> npt.NDArray[np.int32]:
+        """Return the entries of 1-D symbols in their tables, (n,) int32.
+
+        Args:
+            symbols: (n,) integers.
+            indexes: (n,) integers in 0..tables - 1.
+
+        Raises:
+            RequestError: the symbols are no 1-D integers, or one lies outside its table.
+        """
+        within = entries_of(symbols, self.minimum, self.maximum) + np.int32(self.minimum)
+        entries: npt.NDArray[np.int32] = within - self.minima[indexes]
+        if (entries < 0).any() or (within > self.maxima[indexes]).any():
+            raise RequestError("a symbol is none of its table's: pass symbols within the tables")
+        return entries
 
     def __len__(self) -> int:
         return len(self._frequencies)
@@ -302,7 +334,11 @@ class TableSet:
         if not 0 <= index < len(self):
             raise IndexError(f"table {index} of {len(self)}")
         if index not in self._tables:
-            self._tables[index] = FrequencyTable(self._frequencies[index], self.minimum)
+            row = self._frequencies[index]
+            first = int(self.minima[index])
+            self._tables[index] = FrequencyTable(
+                row[first - self.minimum : int(self.maxima[index]) - self.minimum + 1], first
+            )
         return self._tables[index]
 
     def __iter__(self) -> Iterator[FrequencyTable]:

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bitstream import walk
+from ..bitstream.escape import code_lengths
 from ..bitstream.hyper_context import HyperContext, Planes, Prior
-from ..bitstream.tables import FREQUENCY_BITS, TableSet
+from ..bitstream.tables import TableSet
 from ..bitstream.walk import Chooser, Chosen, Step, Walk
 from .shallow_header import FAST
 from .shallow_model import ShallowModel
@@ -23,7 +24,7 @@ PLAIN_EFFORT = 1
 REFINING_EFFORT = 7
 """From this effort on latents are refined by gradients before, until rounding is all that is left to do."""
 
-_ESCAPE_BITS = 8.0
+_REACH = 128
 
 _CAUTION = 2.5
 """By how much an error counts for more than lambda says.
@@ -89,17 +90,12 @@ def decide(context: HyperContext, prior: Prior, profile: int, choose: Chooser) -
 
 
 def _bits(tables: TableSet, distances: Planes, indexes: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Code length of distances from the predicted integer, float32; an escape counts with a flat extra."""
-    inside = (distances >= tables.minimum) & (distances < tables.maximum)
-    entries = np.where(inside, distances, tables.maximum) - tables.minimum
-    bits: npt.NDArray[np.float32] = _price_list(tables)[indexes, entries] + np.where(
-        inside, 0, np.float32(_ESCAPE_BITS)
-    )
+    """Code length of distances from the predicted integer, float32; all beyond the tables cost as much as the next."""
+    bits: npt.NDArray[np.float32] = _price_list(tables)[indexes, np.clip(distances, -_REACH, _REACH) + _REACH]
     return bits
 
 
 @lru_cache(maxsize=4)
 def _price_list(tables: TableSet) -> npt.NDArray[np.float32]:
-    """Bits of every symbol under every table."""
-    prices: npt.NDArray[np.float32] = (FREQUENCY_BITS - np.log2(tables.frequencies)).astype(np.float32)
-    return prices
+    """Bits of every distance under every table."""
+    return code_lengths(tables, _REACH)

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow
 
+from ..bitstream.escape import code_lengths
 from ..bitstream.hyper_context import MEAN_STEPS, NEAR, OFFSET_UNIT, HyperContext
 from ..bitstream.lattice import CELL, PHASE_OF, PHASES, REACHES
 from ..bitstream.linear_forms import ONE, WEIGHT_BITS
-from ..bitstream.tables import FREQUENCY_BITS
 from ..models.integer_net import MAX_ACTIVATION, IntegerNet
 from .shallow_model import ShallowModel
 
@@ -21,8 +21,11 @@ tf: Any = tensorflow
 
 _SPREADS = np.arange(-(1 << 10), 1 << 12)
 _SLOPE_REACH = 4
+_REACH = 128
+"""Prices are exact up to this distance from the predicted integer."""
+
 _ESCAPE_BITS = 0.1
-"""Slope of prices beyond the tables, in bits per quantisation step."""
+"""Slope of prices beyond, in bits per quantisation step."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -46,8 +49,7 @@ class RateTwin:
         self._hyper_mean, self._hyper_spread = (tf.constant(v, tf.float32) for v in tables.hyper_prior[node])
         self._activity = tf.constant(self._model.activity, tf.float32)
         self._prices = tf.constant(_fine_prices(tables).ravel())
-        self._columns = float(MEAN_STEPS * (self._model.tables.frequencies.shape[1] - 1))
-        self._minimum = float(self._model.tables.minimum)
+        self._columns = float(MEAN_STEPS * (2 * _REACH + 1))
         self._thresholds = tf.constant(self._model.thresholds, tf.float32)
         self._class_slopes = tf.constant(_class_slopes(self._model.thresholds))
         self._offsets = tf.constant(self._model.offsets.ravel() / OFFSET_UNIT, tf.float32)
@@ -104,7 +106,7 @@ class RateTwin:
         slopes from one neighbouring table to the other.
         """
         bases, phases, classes = self._tables_of(mean, spread)
-        column = MEAN_STEPS * (tf.floor(tf.stop_gradient(values)) - bases - self._minimum) + MEAN_STEPS - 1.0 - phases
+        column = MEAN_STEPS * (tf.floor(tf.stop_gradient(values)) - bases + _REACH) + MEAN_STEPS - 1.0 - phases
         share = values - tf.floor(tf.stop_gradient(values))
         lower, upper = self._price(classes, column), self._price(classes, column + MEAN_STEPS)
         nearest = column + MEAN_STEPS * tf.round(tf.stop_gradient(share))
@@ -176,15 +178,14 @@ def _phases(height: int, width: int) -> Floats:
 
 
 def _fine_prices(tables: ShallowModel) -> Floats:
-    """Bits by class and distance from the predicted value in quarters, ascending, (classes, 4 * entries - 4).
+    """Bits by class and distance from the predicted value in quarters, ascending, (classes, 4 * distances).
 
     The four tables of a class are one distribution, sampled at four shifts.
     """
-    frequencies = tables.context.tables.frequencies
-    prices = FREQUENCY_BITS - np.log2(np.maximum(frequencies, 1.0))
-    inner = prices[:, :-1].reshape(-1, MEAN_STEPS, prices.shape[1] - 1)
-    fine = inner[:, ::-1].transpose(0, 2, 1)  # phase 3 lies furthest left of an integer
-    return np.ascontiguousarray(fine.reshape(len(inner), -1), np.float32)
+    prices = code_lengths(tables.context.tables, _REACH)
+    classes = prices.reshape(-1, MEAN_STEPS, prices.shape[1])
+    fine = classes[:, ::-1].transpose(0, 2, 1)  # phase 3 lies furthest left of an integer
+    return np.ascontiguousarray(fine.reshape(len(classes), -1))
 
 
 def _class_slopes(thresholds: npt.NDArray[np.int64]) -> Floats:

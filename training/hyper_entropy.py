@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..bitstream.escape import code_lengths
 from ..bitstream.hyper_context import MEAN_STEPS, NEAR, OFFSET_UNIT, HyperContext, Planes, Prior
 from ..bitstream.linear_forms import ONE, LinearForms
-from ..bitstream.tables import TableSet
+from ..bitstream.tables import FREQUENCY_TOTAL, TableSet, normalise
 from ..bitstream.walk import Step, Walk
 
 SPREAD_CLASSES = 64
@@ -20,6 +21,7 @@ RANGE = 127
 """Distances from the predicted integer beyond this are escaped."""
 
 _PRIOR_COUNTS = 4.0
+_RARE = 0.5 / FREQUENCY_TOTAL
 _ACTIVITIES = 512
 
 # The synthesis has learnt from rounded latents and makes part of the correction itself: all of it costs 0.1 dB.
@@ -84,8 +86,8 @@ def ideal_bits(model: HyperContext, sample: Sample) -> tuple[float, float]:
 
 
 def _bits(model: HyperContext, values: Planes, bases: Planes, indexes: npt.NDArray[np.int64]) -> float:
-    distances = np.clip(values - bases, model.tables.minimum, model.tables.maximum)
-    return model.tables.bits(distances.ravel(), indexes.ravel())
+    distances = np.clip(values - bases, -RANGE, RANGE)
+    return float(code_lengths(model.tables, RANGE)[indexes, distances + RANGE].sum(dtype=np.float64))
 
 
 def _no_offsets(count: int) -> npt.NDArray[np.int64]:
@@ -124,8 +126,27 @@ def _count(model: HyperContext, samples: Sequence[Sample]) -> tuple[TableSet, np
     offsets = _OFFSET_SHARE * np.clip(near_sums / (near_counts + _PRIOR_COUNTS), -1.0, 1.0) * OFFSET_UNIT
     classes = counts.reshape(-1, MEAN_STEPS, counts.shape[1])
     smooth = np.concatenate([_smoothed(c) for c in classes])
-    tables = TableSet.from_counts(np.rint((counts + _PRIOR_COUNTS * smooth) * 1024).astype(np.int64), -RANGE)
-    return tables, np.rint(offsets).astype(np.int64)
+    tables = np.stack([_table(row) for row in counts + _PRIOR_COUNTS * smooth])
+    return TableSet(tables, -RANGE), np.rint(offsets).astype(np.int64)
+
+
+def _table(counts: Floats) -> npt.NDArray[np.int32]:
+    """Frequencies of a table, the escape behind its last distance; rare distances at either end are escaped.
+
+    Every entry has a frequency of 1 or more. Where one symbol has nearly all of the probability, a wide table would
+    take more from it than it costs: half of all latents have such tables.
+
+    Args:
+        counts: (2 * RANGE + 2,) the last those of the escape.
+    """
+    distances = counts[:-1]
+    common = np.flatnonzero(distances >= _RARE * counts.sum())
+    first, last = min(common[0], RANGE - 1), max(common[-1], RANGE + 1)
+    escaped = counts[-1] + distances[:first].sum() + distances[last + 1 :].sum()
+    kept = np.append(distances[first : last + 1], escaped)
+    table = np.zeros(len(counts), np.int32)
+    table[first : last + 2] = normalise(np.rint(kept * 1024).astype(np.int64))
+    return table
 
 
 def _histogram(

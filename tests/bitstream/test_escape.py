@@ -7,11 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nicodec.bitstream.ans import AnsDecoder, AnsEncoder
-from nicodec.bitstream.escape import CLASS_TABLE, decode_with_escapes, encode_with_escapes
+from nicodec.bitstream.escape import CLASS_TABLE, code_lengths, decode_with_escapes, encode_with_escapes
 from nicodec.bitstream.tables import TableSet
 from nicodec.errors import FormatError, LimitError, RequestError, TruncatedError
 
 TABLES = TableSet.from_counts([[1, 8, 20, 8, 1, 1], [5, 5, 5, 5, 5, 1]], minimum=-2)
+UNEQUAL = TableSet(
+    [[0, 0, 65000, 536, 0, 0], [9000, 9000, 9000, 9000, 9000, 20536], [0, 1, 65533, 1, 1, 0]], minimum=-2
+)
 
 
 def encode(symbols: npt.NDArray[np.int64], indexes: npt.NDArray[np.int64], tables: TableSet = TABLES) -> bytes:
@@ -35,6 +38,25 @@ def test_round_trip(pairs: list[tuple[int, int]]) -> None:
     decoded = decode(encode(symbols, indexes), indexes)
     assert decoded.dtype == np.int32
     assert decoded.tolist() == symbols.tolist()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.one_of(st.integers(-5, 5), st.integers(-32768, 32767)), st.integers(0, 2)), max_size=80))
+def test_tables_of_unequal_width(pairs: list[tuple[int, int]]) -> None:
+    symbols = np.array([symbol for symbol, _ in pairs], np.int64)
+    indexes = np.array([index for _, index in pairs], np.int64)
+    assert decode(encode(symbols, indexes, UNEQUAL), indexes, UNEQUAL).tolist() == symbols.tolist()
+
+
+@pytest.mark.parametrize("symbol", [-300, -3, -1, 0, 1, 2, 40, 300])
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_code_lengths_are_those_of_the_coder(symbol: int, index: int) -> None:
+    count = 2000
+    expected = count * float(code_lengths(UNEQUAL, 300)[index, 300 + symbol])
+    encoder = AnsEncoder()
+    encode_with_escapes(encoder, np.full(count, symbol), np.full(count, index), UNEQUAL)
+    encoder.append(np.array([1]), UNEQUAL[0])  # else trailing zeros of an empty state were free
+    assert abs(8 * len(encoder.finish()) - expected) <= 64 + 1e-4 * expected
 
 
 @pytest.mark.parametrize("minimum", [-32768, -2, 32766])

@@ -227,6 +227,21 @@ class TestTableSet:
         with pytest.raises(FormatError, match="frequency table"):
             TableSet(frequencies, 0)
 
+    def test_zeros_at_the_ends_of_a_row_are_no_symbols(self) -> None:
+        tables = TableSet([[0, 1, 65535, 0], [1, 2, 3, 65530]], minimum=-2)
+        assert (tables.minima.tolist(), tables.maxima.tolist()) == ([-1, -2], [0, 1])
+        assert tables[0] == FrequencyTable([1, 65535], -1)
+        assert tables.entries(np.array([-1, 0, -2]), np.array([0, 0, 1])).tolist() == [0, 1, 0]
+        for symbol in (-2, 1):
+            for ask in (tables.bits, tables.entries):
+                with pytest.raises(RequestError, match="none of its table's"):
+                    ask(np.array([symbol]), np.array([0]))
+
+    @pytest.mark.parametrize("row", [[1, 0, 65535], [0, 1, 0], [0, 0, 0], [-1, 1, 65536]])
+    def test_rejects_rows_with_gaps_and_lonely_symbols(self, row: list[int]) -> None:
+        with pytest.raises(FormatError, match="frequency table"):
+            TableSet([row], 0)
+
     def test_rejects_too_many_tables(self) -> None:
         with pytest.raises(FormatError, match="65537 tables"):
             TableSet(np.full((65537, 2), 32768), 0)
