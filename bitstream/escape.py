@@ -104,7 +104,8 @@ def code_lengths(tables: TableSet, reach: int) -> npt.NDArray[np.float32]:
     bits = FREQUENCY_BITS - np.log2(tables.frequencies[rows, coded])
     classes = _classes(1 + _fold(symbols[~inside], rows[~inside], tables))
     bits[~inside] += classes + FREQUENCY_BITS - np.log2(np.array(_CLASS_FREQUENCIES))[classes]
-    return bits.astype(np.float32)
+    lengths: npt.NDArray[np.float32] = bits.astype(np.float32)
+    return lengths
 
 
 def _classes(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -117,12 +118,16 @@ def _fold(symbols: npt.NDArray[np.int64], rows: Integers, tables: TableSet) -> n
     """Map symbols above their table to 0, 2, 4 ... by distance, those below to 1, 3, 5 ..."""
     above = symbols - tables.maxima[rows]
     below = tables.minima[rows] - 1 - symbols
-    return np.where(above >= 0, 2 * above, 2 * below + 1)
+    folded: npt.NDArray[np.int64] = np.where(above >= 0, 2 * above, 2 * below + 1)
+    return folded
 
 
 def _unfold(folded: npt.NDArray[np.int64], rows: Integers, tables: TableSet) -> npt.NDArray[np.int64]:
     distance = folded >> 1
-    return np.where(folded & 1 == 0, tables.maxima[rows] + distance, tables.minima[rows] - 1 - distance)
+    symbols: npt.NDArray[np.int64] = np.where(
+        folded & 1 == 0, tables.maxima[rows] + distance, tables.minima[rows] - 1 - distance
+    )
+    return symbols
 
 
 @cache

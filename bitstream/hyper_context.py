@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ..errors import FormatError
 from .context import require
+from .lattice import Lattice, lattice
 from .linear_forms import ACTIVITY_LIMIT, ONE, LinearForms
 from .tables import TableSet
 
@@ -34,6 +35,7 @@ _MEAN_STEPS_LOG2 = 2
 _QUARTER_SHIFT = 2  # log2 of ONE / MEAN_STEPS
 
 Planes = npt.NDArray[np.int32]
+Sites = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,26 @@ class Prior:
     """What the hyperprior says about every latent.
 
     Attributes:
-        mean: int32 (channels, h, w) predicted values in 1/16 of a quantisation step.
-        spread: int32 (channels, h, w) predicted spreads in 1/16.
+        lattice: of the stripe.
+        mean: int32 (sites, channels) predicted values in 1/16 of a quantisation step, in the order of the lattice.
+        spread: int32 (sites, channels) predicted spreads in 1/16.
     """
 
-    mean: Planes
-    spread: Planes
+    lattice: Lattice
+    mean: Sites
+    spread: Sites
+
+    @classmethod
+    def of_planes(cls, features: Planes, bias: npt.NDArray[np.int32]) -> "Prior":
+        """The prior that the hyper-synthesis gives.
+
+        Args:
+            features: int32 (2 * channels, h, w), its output: values, then spreads.
+            bias: int32 (2 * channels,) to add.
+        """
+        grid = lattice(*features.shape[1:])
+        mean, spread = np.split(grid.sites(features) + bias, 2, axis=1)
+        return cls(grid, mean, spread)
 
 
 @dataclass(frozen=True)
@@ -133,31 +149,40 @@ class HyperContext:
         found: npt.NDArray[np.int64] = self.activity[np.minimum(np.abs(values), len(self.activity) - 1).astype(np.intp)]
         return found
 
-    def contexts(self, mean: npt.NDArray[Any], spread: npt.NDArray[Any]) -> tuple[Planes, npt.NDArray[np.int64]]:
-        """Predicted integer and table index of each latent, from predicted value and spread, integers in 1/16."""
+    def contexts(self, mean: npt.NDArray[np.int32], spread: npt.NDArray[np.int32]) -> tuple[Sites, Sites]:
+        """Predicted integer and table index of each latent, from predicted value and spread in 1/16; all int32."""
         limit = MEAN_STEPS * (LARGEST - 1)
-        quarters = np.clip(mean >> _QUARTER_SHIFT, -limit, limit) + MEAN_STEPS // 2
-        lowest, classes = self._classes
-        tables = classes[np.clip(spread - lowest, 0, len(classes) - 1)] * MEAN_STEPS + (quarters & (MEAN_STEPS - 1))
-        return (quarters >> _MEAN_STEPS_LOG2).astype(np.int32), tables
+        quarters = np.clip(mean >> _QUARTER_SHIFT, -limit, limit)
+        quarters += MEAN_STEPS // 2
+        lowest, first_tables = self._first_tables
+        tables = first_tables.take(spread - lowest, mode="clip")
+        tables += quarters & (MEAN_STEPS - 1)
+        return quarters >> _MEAN_STEPS_LOG2, tables
 
     @cached_property
-    def _classes(self) -> tuple[int, npt.NDArray[np.int64]]:
-        """The lowest spread that is told apart from smaller ones, less one, and the classes of spreads from there up."""
+    def _first_tables(self) -> tuple[int, npt.NDArray[np.int32]]:
+        """The lowest spread that is told apart from smaller ones, less one, and the first table of each spread from there up."""
         if not len(self.thresholds):
-            return 0, np.zeros(1, np.int64)
+            return 0, np.zeros(1, np.int32)
         lowest = int(self.thresholds[0]) - 1
         spreads = np.arange(lowest, int(self.thresholds[-1]) + 1)
-        return lowest, np.searchsorted(self.thresholds, spreads, side="right")
+        return lowest, MEAN_STEPS * np.searchsorted(self.thresholds, spreads, side="right").astype(np.int32)
 
-    def centroids(self, values: Planes, bases: Planes, indexes: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def centroids(self, values: Sites, bases: Sites, indexes: Sites) -> npt.NDArray[np.float32]:
         """The mean of what was quantised to each value: float32 of the same shape, in quantisation steps."""
-        near = np.clip(values - bases, -NEAR, NEAR) + NEAR
-        units: npt.NDArray[np.float32] = (values * OFFSET_UNIT + self.offsets[indexes, near]).astype(np.float32)
-        return units / np.float32(OFFSET_UNIT)
+        near = np.clip(values - bases, -NEAR, NEAR)
+        near += (2 * NEAR + 1) * indexes + NEAR
+        centroids: npt.NDArray[np.float32] = self._steps_beside.take(near)
+        centroids += values
+        return centroids
+
+    @cached_property
+    def _steps_beside(self) -> npt.NDArray[np.float32]:
+        """The offsets in quantisation steps, one after the other."""
+        return (self.offsets.ravel() / OFFSET_UNIT).astype(np.float32)
 
 
-def check_range(values: Planes) -> None:
+def check_range(values: Sites) -> None:
     """Refuses latents beyond -LARGEST..LARGEST - 1.
 
     Raises:

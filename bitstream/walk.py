@@ -3,24 +3,25 @@
 Latents are coded in steps: groups of channels, and within a group the phases of a lattice. All latents of a step are
 independent of each other given what is decoded, so that a step is a few array operations. The fast profile has no
 context: there a step is a whole group.
+
+Arrays are (sites, channels): the positions of a stripe in the order of its lattice (`Lattice.sites`), so that a phase is
+a slice, and a neighbour a row.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .ans import AnsDecoder, AnsEncoder
-from .context import adjacent_sum, diagonal_sum
 from .escape import decode_with_escapes, encode_with_escapes
-from .hyper_context import HyperContext, Planes, Prior, check_range
-from .lattice import Phase, lattice
+from .hyper_context import HyperContext, Prior, Sites, check_range
+from .lattice import Lattice, Phase
 from .linear_forms import ONE, WEIGHT_BITS, Exact
 from .tables import TableSet
 
-Integers = npt.NDArray[np.int64]
+# Predictions beyond are as good as at the limit: they choose no other base and no other table.
+_PREDICTION_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,28 +30,33 @@ class Step:
 
     Attributes:
         model: the entropy model.
+        sites: their sites.
         channels: the group's channels.
-        positions: flat positions (n,), or all of them.
-        mean: (group channels, n) predicted values, integers in 1/16.
-        spread: (group channels, n) predicted spreads, integers in 1/16.
+        mean: int32 (n, group channels) predicted values in 1/16.
+        spread: int32 (n, group channels) predicted spreads in 1/16.
     """
 
     model: HyperContext
+    sites: slice
     channels: slice
-    positions: npt.NDArray[np.intp] | slice
-    mean: npt.NDArray[Any]
-    spread: npt.NDArray[Any]
+    mean: Sites
+    spread: Sites
 
-    def contexts(self) -> tuple[Planes, Integers]:
-        """Predicted integer and table index of each latent of the step, both (group channels, n)."""
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Where the latents of the step are in an array of all."""
+        return self.sites, self.channels
+
+    def contexts(self) -> tuple[Sites, Sites]:
+        """Predicted integer and table index of each latent of the step, both int32 (n, group channels)."""
         return self.model.contexts(self.mean, self.spread)
 
 
 def prior_steps(model: HyperContext, prior: Prior) -> list[Step]:
     """The steps of the profile without context, one for each group."""
-    mean, spread = (p.reshape(len(p), -1).astype(np.int64) for p in (prior.mean, prior.spread))
     spans = [slice(start, stop) for start, stop in model.groups()]
-    return [Step(model, span, slice(None), mean[span], spread[span]) for span in spans]
+    whole = slice(0, len(prior.mean))
+    return [Step(model, whole, span, prior.mean[:, span], prior.spread[:, span]) for span in spans]
 
 
 class Walk:
@@ -64,59 +70,86 @@ class Walk:
     """
 
     def __init__(self, model: HyperContext, prior: Prior) -> None:
-        self._model = model
-        channels, *self._shape = prior.mean.shape
-        self._prior = [p.reshape(channels, -1) for p in (prior.mean, prior.spread)]
-        self._area = self._prior[0].shape[1]
-        # One more column for what lies outside the plane; it stays zero.
-        self._values = np.zeros((channels, self._area + 1))
-        self._activities = np.zeros((channels, self._area + 1))
-        self._around = np.zeros((channels, self._area))
+        self._model, self._prior, self._lattice = model, prior, prior.lattice
+        self._values, self._activities, self._around = (np.zeros(prior.mean.shape) for _ in range(3))
+        self._group = _Group(0, 0)
 
     @property
-    def latents(self) -> Planes:
-        """What has been learnt, int32 (channels, h, w); zero elsewhere."""
-        return self._values[:, :-1].astype(np.int32).reshape(-1, *self._shape)
+    def latents(self) -> Sites:
+        """What has been learnt, int32 (sites, channels); zero elsewhere."""
+        return self._values.astype(np.int32)
 
     def steps(self, groups: range) -> Iterator[Step]:
         """The steps of some groups in coding order; each needs the values of those before it (`learn`)."""
         bounds = self._model.groups()
         for group in groups:
             channels = slice(*bounds[group])
+            self._group = _Group(len(self._values), channels.stop - channels.start)
             mean, spread = self._from_earlier(group, channels.start)
-            for number, phase in enumerate(lattice(self._shape[0], self._shape[1])):
-                yield self._step(number, phase, channels, mean[:, phase.positions], spread[:, phase.positions])
+            for number, phase in enumerate(self._lattice.phases):
+                yield self._step(number, phase, channels, mean[phase.places], spread[phase.places])
             self._finish(channels)
 
-    def learn(self, step: Step, values: Planes) -> None:
-        """Records the values (group channels, n) of a step."""
-        self._values[step.channels, step.positions] = values
-        self._activities[step.channels, step.positions] = self._model.activities(values)
+    def learn(self, step: Step, values: Sites) -> None:
+        """Records the values (n, group channels) of a step."""
+        self._group.values[step.sites] = values
+        self._group.activities[step.sites] = self._model.activities(values)
 
     def _from_earlier(self, group: int, start: int) -> tuple[Exact, Exact]:
-        """What earlier channels add to the forms of a group, both (group channels, area)."""
+        """What earlier channels add to the forms of a group, both (sites, group channels)."""
         forms = self._model.forms
         activities = forms.activities[group]
-        mean = forms.values[group].T @ self._values[:start, :-1]
-        spread = activities[:start].T @ self._activities[:start, :-1] + activities[start:].T @ self._around[:start]
+        mean = self._values[:, :start] @ forms.values[group]
+        spread = self._activities[:, :start] @ activities[:start]
+        spread += self._around[:, :start] @ activities[start:]
         return mean, spread
 
     def _step(self, number: int, phase: Phase, channels: slice, mean: Exact, spread: Exact) -> Step:
-        forms, positions = self._model.forms, phase.positions
-        of_value, of_spread = forms.own_value[number][:, channels, None], forms.own_spread[number][:, channels, None]
-        mean = mean + of_value[0] * self._prior[0][channels, positions] + ONE * of_value[-1]
-        spread = spread + of_spread[0] * self._prior[1][channels, positions] + ONE * of_spread[-1]
+        """Completes, in place, the forms of a phase by its own features."""
+        forms, place = self._model.forms, (phase.places, channels)
+        of_value, of_spread = forms.own_value[number][:, channels], forms.own_spread[number][:, channels]
+        mean += of_value[0] * self._prior.mean[place] + ONE * of_value[-1]
+        spread += of_spread[0] * self._prior.spread[place] + ONE * of_spread[-1]
         if phase.neighbours is not None:
-            beside = self._activities[channels][:, phase.neighbours].sum(axis=1)
-            mean += of_value[1] * self._values[channels][:, phase.neighbours].sum(axis=1)
-            spread += of_spread[1] * beside + of_spread[2] * beside.sum(axis=0)
-        return Step(
-            self._model, channels, positions, *(form.astype(np.int64) >> WEIGHT_BITS for form in (mean, spread))
-        )
+            beside = self._group.activities.take(phase.neighbours, axis=0).sum(axis=0)
+            mean += of_value[1] * self._group.values.take(phase.neighbours, axis=0).sum(axis=0)
+            spread += of_spread[1] * beside + of_spread[2] * beside.sum(axis=1, keepdims=True)
+        return Step(self._model, phase.places, channels, _prediction(mean), _prediction(spread))
 
     def _finish(self, channels: slice) -> None:
-        activities = self._activities[channels, :-1].astype(np.int32).reshape(-1, *self._shape)
-        self._around[channels] = (2 * adjacent_sum(activities) + diagonal_sum(activities)).reshape(len(activities), -1)
+        """Hands a decoded group to those that follow."""
+        activities = self._group.activities[:-1]
+        self._values[:, channels] = self._group.values[:-1]
+        self._activities[:, channels] = activities
+        self._around[:, channels] = _around(activities, self._lattice)
+
+
+class _Group:
+    """What is known of the group that is being coded; one more site, which stays zero, is all that lies outside.
+
+    Args:
+        sites: number of sites.
+        channels: of the group.
+    """
+
+    def __init__(self, sites: int, channels: int) -> None:
+        self.values, self.activities = (np.zeros((sites + 1, channels)) for _ in range(2))
+
+
+def _prediction(form: Exact) -> Sites:
+    """The integer part of a form; scaling by a power of two is exact."""
+    floor = np.floor(form * 2.0**-WEIGHT_BITS)
+    return np.clip(floor, -_PREDICTION_LIMIT, _PREDICTION_LIMIT).astype(np.int32)
+
+
+def _around(activities: Exact, lattice: Lattice) -> Exact:
+    """Twice the four nearest neighbours and once those along the diagonals, (sites, channels)."""
+    inner = lattice.raster(activities)
+    padded = np.pad(inner, ((1, 1), (1, 1), (0, 0)))
+    down = padded[:-2] + 2.0 * padded[1:-1] + padded[2:]
+    both = down[:, :-2] + 2.0 * down[:, 1:-1] + down[:, 2:]
+    both -= 4.0 * inner
+    return both.reshape(activities.shape).take(lattice.order, axis=0)
 
 
 @dataclass(frozen=True)
@@ -124,18 +157,18 @@ class Chosen:
     """The values of one step as they are to be coded.
 
     Attributes:
-        values: int32 (group channels, n).
-        bases: int32 (group channels, n) predicted integers.
-        indexes: (group channels, n) tables.
+        values: int32 (n, group channels).
+        bases: int32 (n, group channels) predicted integers.
+        indexes: int32 (n, group channels) tables.
     """
 
-    values: Planes
-    bases: Planes
-    indexes: Integers
+    values: Sites
+    bases: Sites
+    indexes: Sites
 
 
-Chooser = Callable[[Step, Planes, Integers], Planes]
-"""Picks the values (group channels, n) of a step, given its predicted integers and its table indexes."""
+Chooser = Callable[[Step, Sites, Sites], Sites]
+"""Picks the values (n, group channels) of a step, given its predicted integers and its table indexes."""
 
 
 def choose(step: Step, chooser: Chooser) -> Chosen:

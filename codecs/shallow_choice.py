@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from ..bitstream import walk
 from ..bitstream.escape import code_lengths
-from ..bitstream.hyper_context import HyperContext, Planes, Prior
+from ..bitstream.hyper_context import HyperContext, Planes, Prior, Sites
+from ..bitstream.lattice import lattice
 from ..bitstream.tables import TableSet
 from ..bitstream.walk import Chooser, Chosen, Step, Walk
 from .shallow_header import FAST
@@ -43,19 +44,19 @@ def chooser(exact: npt.NDArray[np.float32], tables: ShallowModel, steps: int, ef
         steps: quality in the header's steps.
         effort: 1 to 9.
     """
-    flat = exact.reshape(len(exact), -1)
+    sites = lattice(*exact.shape[1:]).sites(exact)
 
-    def rounded(step: Step, bases: Planes, indexes: npt.NDArray[np.int64]) -> Planes:
+    def rounded(step: Step, bases: Sites, indexes: Sites) -> Sites:
         del bases, indexes
-        return np.rint(flat[step.channels][:, step.positions]).astype(np.int32)
+        return np.rint(sites[step.place]).astype(np.int32)
 
     if effort <= PLAIN_EFFORT or effort >= REFINING_EFFORT:
         return rounded
-    costs = _CAUTION * tables.step_cost(steps).reshape(-1, 1)
+    costs = _CAUTION * tables.step_cost(steps).ravel()
 
-    def weighed(step: Step, bases: Planes, indexes: npt.NDArray[np.int64]) -> Planes:
+    def weighed(step: Step, bases: Sites, indexes: Sites) -> Sites:
         """The nearest integer or its neighbour towards the predicted one, whichever costs less."""
-        wanted = flat[step.channels][:, step.positions]
+        wanted = sites[step.place]
         near = np.rint(wanted).astype(np.int32)
         nearer = near - np.sign(near - bases).astype(np.int32)
         context = step.model
@@ -83,13 +84,13 @@ def decide(context: HyperContext, prior: Prior, profile: int, choose: Chooser) -
     """
     if profile == FAST:
         chosen = [walk.choose(step, choose) for step in walk.prior_steps(context, prior)]
-        return [[c] for c in chosen], np.concatenate([c.values for c in chosen]).reshape(prior.mean.shape)
+        return [[c] for c in chosen], prior.lattice.planes(np.concatenate([c.values for c in chosen], axis=1))
     path = Walk(context, prior)
     steps = walk.choose_all(path, range(len(context.groups())), choose)
-    return steps, path.latents
+    return steps, prior.lattice.planes(path.latents)
 
 
-def _bits(tables: TableSet, distances: Planes, indexes: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+def _bits(tables: TableSet, distances: Sites, indexes: Sites) -> npt.NDArray[np.float32]:
     """Code length of distances from the predicted integer, float32; all beyond the tables cost as much as the next."""
     bits: npt.NDArray[np.float32] = _price_list(tables)[indexes, np.clip(distances, -_REACH, _REACH) + _REACH]
     return bits

@@ -10,7 +10,8 @@ from ..bitstream import walk as walking
 from ..bitstream.ans import AnsDecoder
 from ..bitstream.container import Container, Header
 from ..bitstream.escape import decode_with_escapes
-from ..bitstream.hyper_context import HyperContext, Planes, Prior
+from ..bitstream.hyper_context import HyperContext, Planes, Prior, Sites
+from ..bitstream.lattice import Lattice
 from ..bitstream.linear_forms import ONE
 from ..bitstream.walk import Walk
 from ..errors import FormatError
@@ -38,7 +39,8 @@ def decode_latents(container: Container, model: Model) -> Iterator[Planes]:
     """
     tables, layout = checked(container.header, model)
     for stripe in range(len(layout.stripes)):
-        yield _decode_stripe(container, tables, layout, stripe, False).values
+        decoded = _decode_stripe(container, tables, layout, stripe, False)
+        yield decoded.lattice.planes(decoded.values)
 
 
 def restored_latents(container: Container, model: Model, allow_partial: bool) -> Latents:
@@ -61,7 +63,8 @@ def restored_latents(container: Container, model: Model, allow_partial: bool) ->
     latents = np.empty((tables.channels, header.latent_height, header.latent_width), np.float32)
     for stripe, (top, bottom) in enumerate(layout.stripes):
         decoded = _decode_stripe(container, tables, layout, stripe, allow_partial)
-        latents[:, top:bottom] = decoded.centroids * tables.inverse(shallow_header.quality_of(header))
+        latents[:, top:bottom] = decoded.lattice.planes(decoded.centroids)
+    latents *= tables.inverse(shallow_header.quality_of(header))
     return latents
 
 
@@ -116,12 +119,14 @@ class _Decoded:
     """The latents of one stripe.
 
     Attributes:
-        values: int32 (channels, rows, columns) the coded integers; zero where a band is missing.
-        centroids: float32 (channels, rows, columns) what they stand for, in quantisation steps; predicted where coded groups
-            are missing.
+        lattice: of the stripe.
+        values: int32 (sites, channels) the coded integers; zero where a band is missing.
+        centroids: float32 (sites, channels) what they stand for, in quantisation steps; predicted where coded groups are
+            missing.
     """
 
-    values: Planes
+    lattice: Lattice
+    values: Sites
     centroids: Latents
 
 
@@ -139,7 +144,8 @@ def _decode_stripe(
     used, hyper = _decode_hyper(payload_of(container, layout.hyper(stripe)), tables, header, shape)
     prior = tables.prior(hyper, shallow_header.node_of(shallow_header.quality_of(header)), *shape)
     walk = None if header.profile == shallow_header.FAST else Walk(tables.context, prior)
-    decoded = _Decoded(np.zeros(prior.mean.shape, np.int32), np.zeros(prior.mean.shape, np.float32))
+    empty = np.zeros(prior.mean.shape, np.int32)
+    decoded = _Decoded(prior.lattice, empty, empty.astype(np.float32))
     lost = False
     for band, (start, stop) in enumerate(tables.spans):
         groups = range(min(start, used), min(stop, used))
@@ -149,7 +155,7 @@ def _decode_stripe(
         lost = lost or (payload is None and len(groups) > 0)
         if payload is None or (lost and walk is not None):
             channels = slice(int(tables.context.bounds[groups.start]), int(tables.context.bounds[groups.stop]))
-            decoded.centroids[channels] = prior.mean[channels] / np.float32(ONE)
+            decoded.centroids[:, channels] = prior.mean[:, channels] / np.float32(ONE)
             continue
         decoder = AnsDecoder(payload)
         _decode_groups(tables.context, prior, walk, groups, decoder, decoded)
@@ -160,15 +166,14 @@ def _decode_stripe(
 def _decode_groups(
     context: HyperContext, prior: Prior, walk: Walk | None, groups: range, decoder: AnsDecoder, decoded: _Decoded
 ) -> None:
-    """Decodes some groups, with a walk in the context profile, into arrays (channels, rows, columns)."""
-    values, centroids = (a.reshape(len(a), -1) for a in (decoded.values, decoded.centroids))
+    """Decodes some groups, with a walk in the context profile."""
     steps = walking.prior_steps(context, prior)[groups.start : groups.stop] if walk is None else walk.steps(groups)
     for step in steps:
         chosen = walking.decode_step(step, decoder)
         if walk is not None:
             walk.learn(step, chosen.values)
-        values[step.channels, step.positions] = chosen.values
-        centroids[step.channels, step.positions] = context.centroids(chosen.values, chosen.bases, chosen.indexes)
+        decoded.values[step.place] = chosen.values
+        decoded.centroids[step.place] = context.centroids(chosen.values, chosen.bases, chosen.indexes)
 
 
 def _decode_hyper(payload: bytes, tables: ShallowModel, header: Header, shape: tuple[int, int]) -> tuple[int, Planes]:

@@ -83,13 +83,12 @@ class ShallowModel:
 
     def prior(self, hyper_latents: Planes, node: int, height: int, width: int) -> Prior:
         """What hyper-latents, int32 (hyper channels, h, w), say about the latents of a stripe of height x width."""
-        raw = self.net(hyper_latents)[:, :height, :width] + self.biases[node][:, None, None]
-        return Prior(raw[: self.channels], raw[self.channels :])
+        return Prior.of_planes(self.net(hyper_latents)[:, :height, :width], self.biases[node])
 
-    def hyper_contexts(self, node: int, height: int, width: int) -> tuple[Planes, npt.NDArray[np.int64]]:
+    def hyper_contexts(self, node: int, height: int, width: int) -> tuple[Planes, Planes]:
         """Predicted integers and table indexes of the hyper-latents of a stripe, both (hyper channels, h, w)."""
         shape = (self.net.inputs, height, width)
-        mean, spread = (np.broadcast_to(v[:, None, None], shape).astype(np.int64) for v in self.hyper_prior[node])
+        mean, spread = (np.broadcast_to(v[:, None, None], shape) for v in self.hyper_prior[node])
         return self.context.contexts(mean, spread)
 
     def gain(self, steps: int) -> Floats:

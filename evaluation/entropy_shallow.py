@@ -3,14 +3,11 @@
 What encoding does after the analysis is here the hyper-analysis, the choice of integers and their coding.
 """
 
-import numpy as np
-import numpy.typing as npt
-
 from ..bitstream import walk
 from ..bitstream.ans import AnsDecoder, AnsEncoder
 from ..bitstream.container import Container
 from ..bitstream.escape import decode_with_escapes, encode_with_escapes
-from ..bitstream.hyper_context import Planes
+from ..bitstream.hyper_context import Planes, Sites
 from ..bitstream.tables import FrequencyTable, Integers, TableSet
 from ..bitstream.walk import Step
 from ..codecs import shallow_decoder, shallow_encoder, shallow_header, shallow_model
@@ -71,11 +68,11 @@ def _add_stripe(
     distances = decode_with_escapes(AnsDecoder(data), indexes.ravel(), shared)
     encode_with_escapes(length, distances, indexes.ravel(), shared)
     prior = tables.prior(distances.reshape(bases.shape) + bases, node, rows, columns)
-    flat = latents.reshape(len(latents), -1)
+    sites = prior.lattice.sites(latents)
 
-    def known(step: Step, bases: Planes, indexes: npt.NDArray[np.int64]) -> Planes:
+    def known(step: Step, bases: Sites, indexes: Sites) -> Sites:
         del bases, indexes
-        return flat[step.channels][:, step.positions]
+        return sites[step.place]
 
     groups, _ = decide(tables.context, prior, coded.header.profile, known)
     for group in groups[:used_groups]:

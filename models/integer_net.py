@@ -173,7 +173,7 @@ class IntegerNet:
             planes: integers (inputs, h, w), h and w at least 1.
 
         Returns:
-            int32 (outputs, scale h, scale w) within the output range.
+            int32 (outputs, scale h, scale w) within the output range, in memory with the channels last.
 
         Raises:
             RequestError: the planes do not fit the network.
@@ -189,7 +189,7 @@ class IntegerNet:
             bottom: the row after the last, over `top`; None for scale * h, the end.
 
         Returns:
-            int32 (outputs, bottom - top, scale w) within the output range.
+            int32 (outputs, bottom - top, scale w) within the output range, in memory with the channels last.
 
         Raises:
             RequestError: the planes do not fit the network, or there are no such rows.
@@ -199,12 +199,12 @@ class IntegerNet:
         end: int = height if bottom is None else bottom
         if not 0 <= top < end <= height:
             raise RequestError(f"rows {top}..{end - 1} of {height}: ask for rows that the output has")
-        result = np.empty((self.outputs, end - top, width * self.scale), np.int32)
+        result = np.empty((end - top, width * self.scale, self.outputs), np.int32)
         step = self._strip_rows(width)
         for start in range(top, end, step):
             stop = min(start + step, end)
-            result[:, start - top : stop - top] = self._output_of(len(self.layers) - 1, planes, start, stop)
-        return result
+            result[start - top : stop - top] = self._output_of(len(self.layers) - 1, planes, start, stop)
+        return result.transpose(2, 0, 1)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], prefix: str) -> "IntegerNet":
@@ -260,15 +260,21 @@ class IntegerNet:
         values: int = max(scale**2 * layer.operator.values_per_position for scale, layer in layers)
         return max(1, _STRIP_VALUES // (width * values)) * self.scale
 
-    def _output_of(self, number: int, planes: npt.NDArray[Any], top: int, bottom: int) -> Floats:
-        """Rows top..bottom - 1 of what layer `number` gives."""
-        layer = self.layers[number]
+    def _output_of(self, number: int, planes: npt.NDArray[Any], top: int, bottom: int) -> npt.NDArray[Any]:
+        """Rows top..bottom - 1 of what layer `number` gives, (rows, columns, channels): int32 of the last, else float32."""
+        layer, is_last = self.layers[number], number == len(self.layers) - 1
         first, last = top // layer.stride, -(-bottom // layer.stride)
-        output = layer.operator(self._input_of(number, planes, first, last))
-        np.floor(output, out=output)
-        low, high = self.output_range if number == len(self.layers) - 1 else (0, MAX_ACTIVATION)
-        np.clip(output, low, high, out=output)
-        return output[:, top - first * layer.stride : bottom - first * layer.stride]
+        low, high = self.output_range if is_last else (0, MAX_ACTIVATION)
+
+        def requantise(sums: Floats) -> None:
+            np.floor(sums, out=sums)
+            np.clip(sums, low, high, out=sums)
+
+        columns = planes.shape[2] * self._input_scales()[number] * layer.stride
+        shape = ((last - first) * layer.stride, columns, layer.outputs)
+        output = np.empty(shape, np.int32 if is_last else np.float32)
+        layer.operator(self._input_of(number, planes, first, last), requantise, output)
+        return output[top - first * layer.stride : bottom - first * layer.stride]
 
     def _input_of(self, number: int, planes: npt.NDArray[Any], first: int, last: int) -> Floats:
         """What layer `number` reads for its input rows first..last - 1: they and its reach, zero outside the plane."""
@@ -277,11 +283,11 @@ class IntegerNet:
         top, bottom = max(first - before, 0), min(last + after, height)
         if number == 0:
             # Large integers round when cast, but not across a bound that they are clipped to.
-            values = planes[:, top:bottom].astype(np.float32).clip(*self.input_range)
+            values = planes[:, top:bottom].transpose(1, 2, 0).astype(np.float32).clip(*self.input_range)
         else:
             values = self._output_of(number - 1, planes, top, bottom)
         outside = (top - (first - before), last + after - bottom)
-        return np.pad(values, ((0, 0), outside, (before, after)))
+        return np.pad(values, (outside, (before, after), (0, 0)))
 
 
 def _require(condition: bool | np.bool_, what: str) -> None:

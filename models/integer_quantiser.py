@@ -120,7 +120,11 @@ def _forward(layer: FloatLayer, planes: Floats) -> Floats:
     operator = TransposedConvolution(
         layer.kernel_transposed.astype(np.float32), layer.bias.astype(np.float32), layer.stride
     )
-    return operator(np.pad(planes, ((0, 0), operator.reach, operator.reach)))
+    padded = np.pad(planes, ((0, 0), operator.reach, operator.reach)).transpose(1, 2, 0)
+    height, width = (layer.stride * extent for extent in planes.shape[1:])
+    output = np.empty((height, width, len(layer.bias)), np.float32)
+    operator(padded, lambda sums: None, output)
+    return output.transpose(2, 0, 1)
 
 
 def _tops(values: Sequence[Floats], percentile: float) -> Doubles:

@@ -13,7 +13,7 @@ from onnx import TensorProto
 from ..errors import RequestError
 from .graph_writer import GraphWriter
 from .keras_weights import half_weights
-from .layers import GDN, GDN_FLOOR, ChannelScale, DepthToSpace
+from .layers import GDN, GDN_FLOOR, ChannelRange, ChannelScale, DepthToSpace
 from .shallow import Compress
 from .transposed_graph import TransposedConvolution, add_transposed_convolution
 
@@ -143,6 +143,11 @@ def _channel_scale(graph: GraphWriter, layer: Any, x: str) -> str:
     return graph.add("Mul", x, graph.add("Unsqueeze", _weights(graph, layer)["scale"], axes))
 
 
+def _channel_range(graph: GraphWriter, layer: Any, x: str) -> str:
+    bounds = (("start", layer.start), ("stop", layer.stop), ("axis", 1))
+    return graph.add("Slice", x, *(graph.constant(f"{layer.name}/{name}", [k], np.int64) for name, k in bounds))
+
+
 def _gdn(graph: GraphWriter, layer: Any, x: str) -> str:
     """A 1x1 convolution of magnitudes, with the squares of the roots that the file holds."""
     squares = {name: graph.add("Mul", root, root) for name, root in _weights(graph, layer).items()}
@@ -170,6 +175,7 @@ _CONVERTERS: dict[type, Callable[..., str]] = {
     keras.layers.Multiply: _product,
     DepthToSpace: _depth_to_space,
     ChannelScale: _channel_scale,
+    ChannelRange: _channel_range,
     GDN: _gdn,
     Compress: _compress,
 }

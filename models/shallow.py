@@ -17,7 +17,7 @@ import keras
 from keras import layers
 
 from .keras_ops import ops
-from .layers import GDN
+from .layers import GDN, ChannelRange
 
 STRIDE = 16
 """Pixels per latent position along each axis."""
@@ -248,13 +248,15 @@ def _one_layer_synthesis(x: Any, architecture: Architecture) -> Any:
 
 
 def _two_layer_synthesis(x: Any, architecture: Architecture) -> Any:
-    nonlinear = _deconv(architecture.hidden, 13, 8, "up1")(x)
+    hidden, residual = architecture.hidden, architecture.residual
+    x = _deconv(2 * hidden if residual else hidden, 13, 8, "up1")(x)
+    nonlinear = ChannelRange(0, hidden, name="up1_nonlinear")(x) if residual else x
     if architecture.igdn:
         nonlinear = GDN(inverse=True, name="up1_gdn")(nonlinear)
     else:
         nonlinear = layers.LeakyReLU(negative_slope=_SLOPE, name="up1_act")(nonlinear)
-    if architecture.residual:
-        linear = _deconv(architecture.hidden, 13, 8, "up1_linear", dtype="float32")(x)
+    if residual:
+        linear = ChannelRange(hidden, 2 * hidden, name="up1_linear")(x)
         nonlinear = layers.Add(name="up1_sum", dtype="float32")([linear, nonlinear])
     return _deconv(3, 5, 2, "up2", dtype="float32")(nonlinear)
 

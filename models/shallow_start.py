@@ -67,11 +67,9 @@ def _start_two_layers(model: Any, architecture: Architecture, basis: Floats) -> 
     kernel *= _QUIET
     subpixels = basis.reshape(8, 2, 8, 2, 3, -1).transpose(0, 2, 1, 3, 4, 5).reshape(8, 8, _SUBPIXELS, -1)
     if architecture.residual:
-        linear = model.get_layer("up1_linear")
-        whole, zero = linear.get_weights()
-        whole[:] = 0.0
-        whole[2:10, 2:10, :_SUBPIXELS] = subpixels
-        linear.set_weights([whole, zero])
+        linear = kernel[:, :, architecture.hidden :]
+        linear[:] = 0.0
+        linear[2:10, 2:10, :_SUBPIXELS] = subpixels
         placed *= _QUIET
         _place_subpixels(placed, 0, 1.0)
     elif not architecture.igdn and architecture.hidden >= 2 * _SUBPIXELS:

@@ -1,5 +1,9 @@
-"""Transposed convolutions in NumPy, for integer networks: exact as long as every sum stays below 2^24."""
+"""Transposed convolutions in NumPy, for integer networks: exact as long as every sum stays below 2^24.
 
+Channels come last: a phase of the output is then one matrix product whose rows go to their places in one piece each.
+"""
+
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,9 +51,9 @@ class TransposedConvolution:
         outputs, inputs = kernel.shape[2:]
         self._stride = stride
         self._phases = _axis_phases(len(kernel), stride)
-        self._bias = bias[:, None]
+        self._bias = bias
         self._matrices = [
-            np.ascontiguousarray(kernel[row.taps, column.taps].transpose(2, 0, 1, 3)).reshape(outputs, -1)
+            np.ascontiguousarray(kernel[row.taps, column.taps].transpose(0, 1, 3, 2)).reshape(-1, outputs)
             for row in self._phases
             for column in self._phases
         ]
@@ -61,35 +65,32 @@ class TransposedConvolution:
         self.values_per_position = outputs * stride**2 + inputs * max(len(phase.offsets) for phase in self._phases) ** 2
         """Values that are in memory at once for each input position."""
 
-    def __call__(self, padded: Floats) -> Floats:
+    def __call__(self, padded: Floats, settle: Callable[[Floats], None], output: npt.NDArray[Any]) -> None:
         """Accumulates.
 
         Args:
-            padded: (inputs, h, w) with the reach around.
-
-        Returns:
-            (outputs, stride h, stride w).
+            padded: (h, w, inputs) with the reach around.
+            settle: what to do with sums (n, outputs) in place, before they are written, while they are in the cache.
+            output: receives the result, (stride h, stride w, outputs).
         """
         reach, stride = sum(self.reach), self._stride
-        height, width = padded.shape[1] - reach, padded.shape[2] - reach
-        output = np.empty((len(self._bias), height * stride, width * stride), np.float32)
+        height, width = padded.shape[0] - reach, padded.shape[1] - reach
         for number, matrix in enumerate(self._matrices):
             y, x = divmod(number, stride)
-            gathered = self._gather(padded, self._phases[y], self._phases[x], height, width)
-            product = matrix @ gathered
+            product = self._gather(padded, self._phases[y], self._phases[x], height, width) @ matrix
             product += self._bias
-            output[:, y::stride, x::stride] = product.reshape(-1, height, width)
-        return output
+            settle(product)
+            output[y::stride, x::stride] = product.reshape(height, width, -1)
 
     def _gather(self, padded: Floats, row: _AxisPhase, column: _AxisPhase, height: int, width: int) -> Floats:
-        """The inputs that meet in each position of a phase, (taps * inputs, height * width)."""
+        """The inputs that meet in each position of a phase, (height * width, taps * inputs)."""
         before = self.reach[0]
         taps = [
-            padded[:, before + y : before + y + height, before + x : before + x + width]
+            padded[before + y : before + y + height, before + x : before + x + width]
             for y in row.offsets
             for x in column.offsets
         ]
-        return np.concatenate(taps).reshape(-1, height * width)
+        return np.concatenate(taps, axis=2).reshape(height * width, -1)
 
 
 def peaks(kernel: npt.NDArray[Any], bias: npt.NDArray[Any], stride: int, max_input: int) -> npt.NDArray[np.int64]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bitstream.escape import code_lengths
-from ..bitstream.hyper_context import MEAN_STEPS, NEAR, OFFSET_UNIT, HyperContext, Planes, Prior
+from ..bitstream.hyper_context import MEAN_STEPS, NEAR, OFFSET_UNIT, HyperContext, Planes, Prior, Sites
 from ..bitstream.linear_forms import ONE, LinearForms
 from ..bitstream.tables import FREQUENCY_TOTAL, TableSet, normalise
 from ..bitstream.walk import Step, Walk
@@ -68,12 +68,12 @@ def fit(samples: Sequence[Sample], bounds: Sequence[int], forms: LinearForms) ->
     return replace(model, tables=tables, offsets=offsets)
 
 
-def visit(model: HyperContext, sample: Sample) -> Iterator[tuple[Step, Planes]]:
+def visit(model: HyperContext, sample: Sample) -> Iterator[tuple[Step, Sites]]:
     """Every step of a picture with the values coded in it."""
     walk = Walk(model, sample.prior)
-    flat = sample.latents.reshape(len(sample.latents), -1)
+    sites = sample.prior.lattice.sites(sample.latents)
     for step in walk.steps(range(len(model.groups()))):
-        values = flat[step.channels][:, step.positions]
+        values = sites[step.place]
         yield step, values
         walk.learn(step, values)
 
@@ -81,11 +81,11 @@ def visit(model: HyperContext, sample: Sample) -> Iterator[tuple[Step, Planes]]:
 def ideal_bits(model: HyperContext, sample: Sample) -> tuple[float, float]:
     """Code length in bits of all latents with context, and under the hyperprior alone."""
     full = sum(_bits(model, values, *step.contexts()) for step, values in visit(model, sample))
-    alone = model.contexts(sample.prior.mean.astype(np.int64), sample.prior.spread.astype(np.int64))
-    return full, _bits(model, sample.latents, *alone)
+    alone = model.contexts(sample.prior.mean, sample.prior.spread)
+    return full, _bits(model, sample.prior.lattice.sites(sample.latents), *alone)
 
 
-def _bits(model: HyperContext, values: Planes, bases: Planes, indexes: npt.NDArray[np.int64]) -> float:
+def _bits(model: HyperContext, values: Sites, bases: Sites, indexes: Sites) -> float:
     distances = np.clip(values - bases, -RANGE, RANGE)
     return float(code_lengths(model.tables, RANGE)[indexes, distances + RANGE].sum(dtype=np.float64))
 
@@ -113,7 +113,7 @@ def _count(model: HyperContext, samples: Sequence[Sample]) -> tuple[TableSet, np
     counts = np.zeros((len(model.tables), 2 * RANGE + 2))
     near_counts, near_sums = (np.zeros(model.offsets.shape) for _ in range(2))
     for sample in samples:
-        exact = sample.exact.reshape(len(sample.exact), -1)
+        exact = sample.prior.lattice.sites(sample.exact)
         for step, values in visit(model, sample):
             bases, indexes = step.contexts()
             distances = values - bases
@@ -121,7 +121,7 @@ def _count(model: HyperContext, samples: Sequence[Sample]) -> tuple[TableSet, np
             counts += _histogram(indexes, entries, counts.shape)
             cells = np.clip(distances, -NEAR, NEAR) + NEAR
             near_counts += _histogram(indexes, cells, near_counts.shape)
-            errors = exact[step.channels][:, step.positions] - values
+            errors = exact[step.place] - values
             near_sums += _histogram(indexes, cells, near_sums.shape, errors)
     offsets = _OFFSET_SHARE * np.clip(near_sums / (near_counts + _PRIOR_COUNTS), -1.0, 1.0) * OFFSET_UNIT
     classes = counts.reshape(-1, MEAN_STEPS, counts.shape[1])

@@ -51,7 +51,7 @@ def write(codec: HyperpriorCodec, config: HyperpriorConfig, folder: Path, pictur
     (folder / "decoder.onnx").write_bytes(onnx_graph.decoder_graph(codec.synthesis))
     scales = _Scales(codec, config)
     coded = list(_coded(folder, config, scales, pictures))
-    arrays: dict[str, Any] = fit(codec, config, scales, coded).to_arrays()
+    arrays: dict[str, Any] = fit(codec, scales, coded).to_arrays()
     np.savez_compressed(folder / "entropy.npz", **arrays)
     return _entry(codec, config)
 
@@ -95,15 +95,13 @@ def _coded(folder: Path, config: HyperpriorConfig, scales: _Scales, pictures: li
         yield _Coded(exact, hyper, node)
 
 
-def fit(codec: HyperpriorCodec, config: HyperpriorConfig, scales: _Scales, coded: list[_Coded]) -> ShallowModel:
+def fit(codec: HyperpriorCodec, scales: _Scales, coded: list[_Coded]) -> ShallowModel:
     """The integer entropy model of a codec, fitted to coded pictures."""
     net = _integer_net(codec, [c.hyper for c in coded[:: max(1, len(coded) // _CALIBRATION)]])
     biases = np.rint(ONE * scales.biases).astype(np.int32)
-    channels = config.architecture.latents
-    samples: list[Sample] = []
-    for c in coded:
-        raw = net(c.hyper) + biases[c.node][:, None, None]
-        samples.append(Sample(c.exact, np.rint(c.exact).astype(np.int32), Prior(raw[:channels], raw[channels:])))
+    samples = [
+        Sample(c.exact, np.rint(c.exact).astype(np.int32), Prior.of_planes(net(c.hyper), biases[c.node])) for c in coded
+    ]
     bounds = codec.rate.bounds
     means, spreads = np.split(scales.hyper_prior, 2, axis=1)
     return ShallowModel(

@@ -52,16 +52,17 @@ def random_model(seed: int) -> HyperContext:
 
 
 def random_prior(rng: np.random.Generator, shape: tuple[int, int, int]) -> Prior:
-    return Prior(rng.integers(-80, 80, shape).astype(np.int32), rng.integers(-60, 60, shape).astype(np.int32))
+    features = np.concatenate([rng.integers(-80, 80, shape), rng.integers(-60, 60, shape)]).astype(np.int32)
+    return Prior.of_planes(features, np.zeros(len(features), np.int32))
 
 
 def coded(model: HyperContext, latents: npt.NDArray[np.int32], prior: Prior, *spans: range) -> list[bytes]:
     """Codes latents as they are; returns one stream for each span of groups."""
-    flat = latents.reshape(len(latents), -1)
+    sites = prior.lattice.sites(latents)
 
     def as_they_are(step: Step, bases: Any, indexes: Any) -> npt.NDArray[np.int32]:
         del bases, indexes
-        return flat[step.channels][:, step.positions]
+        return sites[step.place]
 
     walk = Walk(model, prior)
     streams: list[bytes] = []
@@ -86,7 +87,7 @@ def round_trip(model: HyperContext, latents: npt.NDArray[np.int32], prior: Prior
         decoder = AnsDecoder(stream)
         decoded(walk, groups, decoder)
         decoder.finish()
-    return walk.latents
+    return prior.lattice.planes(walk.latents)
 
 
 @settings(deadline=None, max_examples=40)
@@ -115,7 +116,8 @@ def test_a_good_prior_saves_bits() -> None:
     model = replace(random_model(2), forms=replace(forms, values=values, own_value=own))
 
     def size(mean: npt.NDArray[np.int32]) -> int:
-        return len(coded(model, latents, Prior(mean, np.full_like(mean, 10)), range(3))[0])
+        prior = Prior.of_planes(np.concatenate([mean, np.full_like(mean, 10)]), np.zeros(16, np.int32))
+        return len(coded(model, latents, prior, range(3))[0])
 
     assert size(latents * ONE) < 0.5 * size(np.zeros_like(latents))
 
@@ -123,14 +125,14 @@ def test_a_good_prior_saves_bits() -> None:
 def test_what_stands_for_a_value_lies_near_it() -> None:
     model = random_model(4)
     values = np.arange(-9, 9, dtype=np.int32)
-    found = model.centroids(values, np.zeros_like(values), np.arange(18) % len(model.tables))
+    found = model.centroids(values, np.zeros_like(values), np.arange(18, dtype=np.int32) % len(model.tables))
     assert np.abs(found - values).max() <= 32 / OFFSET_UNIT
     assert np.abs(found - values).max() > 0
 
 
 def test_predicted_values_are_split_into_integer_and_fraction() -> None:
     model = random_model(3)
-    mean = np.arange(-3 * ONE, 3 * ONE, dtype=np.int64)
+    mean = np.arange(-3 * ONE, 3 * ONE, dtype=np.int32)
     bases, indexes = model.contexts(mean, np.full_like(mean, 6))
     fractions = indexes - 2 * MEAN_STEPS  # 6 lies in class 2
     assert fractions.min() == 0
@@ -149,7 +151,7 @@ def test_spreads_are_sorted_into_classes(limits: list[int], spreads: list[int]) 
         tables=TableSet.from_counts(np.ones((tables, 12), np.int64), -5),
         offsets=np.zeros((tables, 2 * NEAR + 1), np.int64),
     )
-    _, indexes = model.contexts(np.zeros(len(spreads), np.int64), np.array(spreads))
+    _, indexes = model.contexts(np.zeros(len(spreads), np.int32), np.array(spreads, np.int32))
     assert (indexes // MEAN_STEPS).tolist() == [sum(limit <= spread for limit in limits) for spread in spreads]
 
 

@@ -122,7 +122,7 @@ def test_weights_of_another_width(tmp_path: Path) -> None:
     path = tmp_path / "decoder.onnx"
     path.write_bytes(transforms_of(ARCHITECTURES["shallow"]).files["decoder.onnx"])
     wider = shallow.synthesis(Architecture(24, 4, hidden=16))
-    with pytest.raises(ModelError, match=r"first up1/bias \(file \(12,\), architecture \(16,\)\)"):
+    with pytest.raises(ModelError, match=r"first up1/bias \(file \(24,\), architecture \(32,\)\)"):
         keras_weights.load_from_onnx(path, wider)
 
 

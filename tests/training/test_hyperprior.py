@@ -135,8 +135,9 @@ def test_the_integer_forms_predict_what_was_trained() -> None:
     rate = random_rate(13)
     rng = np.random.default_rng(2)
     latents = np.rint(rng.laplace(scale=2.0, size=(13, 6, 9))).astype(np.int32)
-    prior = Prior(*(rng.integers(-60, 60, latents.shape).astype(np.int32) for _ in range(2)))
-    floats = np.concatenate([prior.mean, prior.spread]).transpose(1, 2, 0)[None] / ONE
+    features = rng.integers(-60, 60, (26, 6, 9)).astype(np.int32)
+    prior = Prior.of_planes(features, np.zeros(26, np.int32))
+    floats = features.transpose(1, 2, 0)[None] / ONE
     planes = latents.transpose(1, 2, 0)[None].astype(np.float32)
     expected = ops.convert_to_numpy(rate.context(planes, floats.astype(np.float32)))[0].transpose(2, 0, 1)
     blank = TableSet.from_counts(np.ones((MEAN_STEPS, 4), np.int64), -1)
@@ -149,11 +150,11 @@ def test_the_integer_forms_predict_what_was_trained() -> None:
         offsets=np.zeros((MEAN_STEPS, 5), np.int64),
     )
     walk = Walk(model, prior)
-    found = np.zeros((2, 13, 54))
+    found, sites = np.zeros((2, 54, 13)), prior.lattice.sites(latents)
     for step in walk.steps(range(len(model.groups()))):
-        found[:, step.channels, step.positions] = step.mean, step.spread
-        walk.learn(step, latents.reshape(13, -1)[step.channels][:, step.positions])
-    error = found.reshape(26, 6, 9) / ONE - expected
+        found[:, *step.place] = step.mean, step.spread
+        walk.learn(step, sites[step.place])
+    error = np.concatenate([prior.lattice.planes(f) for f in found]) / ONE - expected
     assert np.abs(error).max() < 3 / ONE
     assert np.abs(error.mean()) < 0.1 / ONE
 
