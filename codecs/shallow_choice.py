@@ -17,7 +17,7 @@ from ..bitstream.walk import Chooser, Chosen, Step, Walk
 from .shallow_header import FAST
 from .shallow_model import ShallowModel
 
-__all__ = ["Chooser", "chooser", "decide"]
+__all__ = ["Chooser", "as_given", "chooser", "decide"]
 
 PLAIN_EFFORT = 1
 """Up to this effort latents are rounded."""
@@ -88,6 +88,17 @@ def decide(context: HyperContext, prior: Prior, profile: int, choose: Chooser) -
     path = Walk(context, prior)
     steps = walk.choose_all(path, range(len(context.groups())), choose)
     return steps, prior.lattice.planes(path.latents)
+
+
+def as_given(latents: Planes) -> Chooser:
+    """A chooser that takes known values, int32 (channels, h, w)."""
+    sites = lattice(*latents.shape[1:]).sites(latents)
+
+    def given(step: Step, bases: Sites, indexes: Sites) -> Sites:
+        del bases, indexes
+        return sites[step.place]
+
+    return given
 
 
 def _bits(tables: TableSet, distances: Sites, indexes: Sites) -> npt.NDArray[np.float32]:

@@ -7,13 +7,12 @@ from ..bitstream import walk
 from ..bitstream.ans import AnsDecoder, AnsEncoder
 from ..bitstream.container import Container
 from ..bitstream.escape import decode_with_escapes, encode_with_escapes
-from ..bitstream.hyper_context import Planes, Sites
+from ..bitstream.hyper_context import Planes
 from ..bitstream.tables import FrequencyTable, Integers, TableSet
-from ..bitstream.walk import Step
 from ..codecs import shallow_decoder, shallow_encoder, shallow_header, shallow_model
 from ..codecs.base import EncodeSettings
 from ..codecs.segments import payload_of
-from ..codecs.shallow_choice import decide
+from ..codecs.shallow_choice import as_given, decide
 from ..codecs.shallow_header import HYPER_LOG2
 from ..images import Picture
 from ..models.zoo import Model
@@ -68,12 +67,6 @@ def _add_stripe(
     distances = decode_with_escapes(AnsDecoder(data), indexes.ravel(), shared)
     encode_with_escapes(length, distances, indexes.ravel(), shared)
     prior = tables.prior(distances.reshape(bases.shape) + bases, node, rows, columns)
-    sites = prior.lattice.sites(latents)
-
-    def known(step: Step, bases: Sites, indexes: Sites) -> Sites:
-        del bases, indexes
-        return sites[step.place]
-
-    groups, _ = decide(tables.context, prior, coded.header.profile, known)
+    groups, _ = decide(tables.context, prior, coded.header.profile, as_given(latents))
     for group in groups[:used_groups]:
         walk.encode(group, shared, length)
