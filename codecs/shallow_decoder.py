@@ -143,7 +143,8 @@ def _decode_stripe(
     shape = (bottom - top, header.latent_width)
     used, hyper = _decode_hyper(payload_of(container, layout.hyper(stripe)), tables, header, shape)
     prior = tables.prior(hyper, shallow_header.node_of(shallow_header.quality_of(header)), *shape)
-    walk = None if header.profile == shallow_header.FAST else Walk(tables.context, prior)
+    context = tables.of_profile(header.profile)
+    walk = None if header.profile == shallow_header.FAST else Walk(context, prior)
     empty = np.zeros(prior.mean.shape, np.int32)
     decoded = _Decoded(prior.lattice, empty, empty.astype(np.float32))
     lost = False
@@ -154,11 +155,11 @@ def _decode_stripe(
             raise missing(layout.band(band, stripe))
         lost = lost or (payload is None and len(groups) > 0)
         if payload is None or (lost and walk is not None):
-            channels = slice(int(tables.context.bounds[groups.start]), int(tables.context.bounds[groups.stop]))
+            channels = slice(int(context.bounds[groups.start]), int(context.bounds[groups.stop]))
             decoded.centroids[:, channels] = prior.mean[:, channels] / np.float32(ONE)
             continue
         decoder = AnsDecoder(payload)
-        _decode_groups(tables.context, prior, walk, groups, decoder, decoded)
+        _decode_groups(context, prior, walk, groups, decoder, decoded)
         decoder.finish()
     return decoded
 

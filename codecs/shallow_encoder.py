@@ -155,7 +155,7 @@ class _Stripe:
 
     def encode(self, choose: Chooser) -> tuple[bytes, list[bytes]]:
         """The payloads of the hyper-latents and of every band."""
-        context = self.tables.context
+        context = self.tables.of_profile(self.header.profile)
         steps, _ = decide(context, self.prior(), self.header.profile, choose)
         used = max((group + 1 for group, chosen in enumerate(steps) if any(c.values.any() for c in chosen)), default=0)
         bands: list[bytes] = []

@@ -5,7 +5,7 @@ predicted values and spreads, and biases by quality are added. Gains are float a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal
@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bitstream.hyper_context import HyperContext, Planes, Prior
+from ..bitstream.tables import TableSet
 from ..errors import FormatError, ModelError
 from ..models.integer_net import IntegerNet
 from ..models.zoo import Model
-from .shallow_header import HYPER_LOG2, NODES, QUALITY_STEPS
+from .shallow_header import FAST, HYPER_LOG2, NODES, QUALITY_STEPS
 
 _HYPER_NET = "hyper_net"
 
@@ -30,7 +31,8 @@ class ShallowModel:
     """Everything but the transforms.
 
     Attributes:
-        context: entropy model of latents; its tables serve hyper-latents too.
+        context: entropy model of latents in the context profile; its tables serve hyper-latents too.
+        alone: that of the fast profile: the same but for tables and offsets.
         net: integer hyper-synthesis: values, then spreads, of all channels, in 1/16.
         biases: int32 (NODES + 1, 2 * channels) added to the output of the net at each quality.
         hyper_prior: int32 (NODES + 1, 2, hyper channels) value and spread of hyper-latents at each quality.
@@ -42,6 +44,7 @@ class ShallowModel:
     """
 
     context: HyperContext
+    alone: HyperContext
     net: IntegerNet
     biases: npt.NDArray[np.int32]
     hyper_prior: npt.NDArray[np.int32]
@@ -75,6 +78,10 @@ class ShallowModel:
     def channels(self) -> int:
         """Latent channels."""
         return self.context.channels
+
+    def of_profile(self, profile: int) -> HyperContext:
+        """The entropy model of latents in a profile."""
+        return self.alone if profile == FAST else self.context
 
     @property
     def spans(self) -> list[tuple[int, int]]:
@@ -128,6 +135,11 @@ class ShallowModel:
         try:
             return cls(
                 context=context,
+                alone=replace(
+                    context,
+                    tables=TableSet(arrays["fast_tables"].astype(np.int32), context.tables.minimum),
+                    offsets=arrays["fast_offsets"].astype(np.int64),
+                ),
                 net=net,
                 biases=arrays["biases"].astype(np.int32),
                 hyper_prior=arrays["hyper_prior"].astype(np.int32),
@@ -141,6 +153,8 @@ class ShallowModel:
         """The model as named arrays, for an .npz file."""
         return {
             **self.context.to_arrays(),
+            "fast_tables": self.alone.tables.frequencies.astype(np.uint16),
+            "fast_offsets": self.alone.offsets.astype(np.int8),
             **self.net.to_arrays(_HYPER_NET),
             "biases": self.biases,
             "hyper_prior": self.hyper_prior,

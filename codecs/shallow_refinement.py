@@ -58,7 +58,7 @@ def refiner(
         weighed = chooser(exact, tables, steps, REFINING_EFFORT - 1)
         task = annealing.Stripe(
             exact=exact,
-            chosen=decide(tables.context, prior, header.profile, weighed)[1],
+            chosen=decide(tables.of_profile(header.profile), prior, header.profile, weighed)[1],
             hyper=hyper,
             pixels=padded(picture.pixels[top << STRIDE_LOG2 : bottom << STRIDE_LOG2], 1),
             above=np.rint(latents[:, max(0, top - _HALO) : top] * gain),

@@ -14,6 +14,7 @@ from ..bitstream.escape import code_lengths
 from ..bitstream.hyper_context import MEAN_STEPS, NEAR, OFFSET_UNIT, HyperContext
 from ..bitstream.lattice import CELL, PHASE_OF, PHASES, REACHES
 from ..bitstream.linear_forms import ONE, WEIGHT_BITS
+from ..bitstream.tables import TableSet
 from ..models.integer_net import MAX_ACTIVATION, IntegerNet
 from .shallow_model import ShallowModel
 
@@ -41,14 +42,16 @@ class RateTwin:
     """
 
     def __init__(self, tables: ShallowModel, node: int, shape: tuple[int, int], context: bool) -> None:
-        self._model = tables.context
+        self._model = tables.context if context else tables.alone
         self._net = tables.net
         self._height, self._width = shape
         self._context = context
         self._biases = tf.constant(tables.biases[node], tf.float32)
         self._hyper_mean, self._hyper_spread = (tf.constant(v, tf.float32) for v in tables.hyper_prior[node])
         self._activity = tf.constant(self._model.activity, tf.float32)
-        self._prices = tf.constant(_fine_prices(tables).ravel())
+        self._prices, self._hyper_prices = (
+            tf.constant(_fine_prices(model.tables).ravel()) for model in (self._model, tables.context)
+        )
         self._columns = float(MEAN_STEPS * (2 * _REACH + 1))
         self._thresholds = tf.constant(self._model.thresholds, tf.float32)
         self._class_slopes = tf.constant(_class_slopes(self._model.thresholds))
@@ -70,8 +73,9 @@ class RateTwin:
         mean, spread = self._prior(hyper)
         if self._context:
             mean, spread = self._refined(latents, mean, spread)
-        hyper_bits = self._bits(hyper, self._hyper_mean, self._hyper_spread)
-        return self._bits(latents, mean, spread) + hyper_bits, self._centroids(latents, mean, spread)
+        bits = self._bits(self._prices, latents, mean, spread)
+        bits += self._bits(self._hyper_prices, hyper, self._hyper_mean, self._hyper_spread)
+        return bits, self._centroids(latents, mean, spread)
 
     def _prior(self, hyper: Any) -> tuple[Any, Any]:
         raw = _float_net(self._net, hyper)[: self._height, : self._width] + self._biases
@@ -99,7 +103,7 @@ class RateTwin:
         sums = (self._phases[..., k + 1 : k + 2] * _neighbours(planes, *reach) for k, reach in enumerate(REACHES))
         return sum(sums)
 
-    def _bits(self, values: Any, mean: Any, spread: Any) -> Any:
+    def _bits(self, prices: Any, values: Any, mean: Any, spread: Any) -> Any:
         """Bits of values under the tables that predictions in 1/16 choose.
 
         Between integers prices are interpolated. Predictions choose a table and no less, so their gradients are the
@@ -108,10 +112,11 @@ class RateTwin:
         bases, phases, classes = self._tables_of(mean, spread)
         column = MEAN_STEPS * (tf.floor(tf.stop_gradient(values)) - bases + _REACH) + MEAN_STEPS - 1.0 - phases
         share = values - tf.floor(tf.stop_gradient(values))
-        lower, upper = self._price(classes, column), self._price(classes, column + MEAN_STEPS)
+        lower, upper = (self._price(prices, classes, column + k) for k in (0, MEAN_STEPS))
         nearest = column + MEAN_STEPS * tf.round(tf.stop_gradient(share))
-        by_mean = (self._price(classes, nearest - 1.0) - self._price(classes, nearest + 1.0)) * (MEAN_STEPS / 2 / ONE)
-        by_class = (self._price(classes + 1.0, nearest) - self._price(classes - 1.0, nearest)) / 2
+        left, right = (self._price(prices, classes, nearest + k) for k in (-1.0, 1.0))
+        narrow, wide = (self._price(prices, classes + k, nearest) for k in (-1.0, 1.0))
+        by_mean, by_class = (left - right) * (MEAN_STEPS / 2 / ONE), (wide - narrow) / 2
         by_spread = by_class * tf.gather(
             self._class_slopes, tf.cast(tf.clip_by_value(spread, _SPREADS[0], _SPREADS[-1]) - _SPREADS[0], tf.int32)
         )
@@ -119,13 +124,13 @@ class RateTwin:
             (1.0 - share) * lower + share * upper + by_mean * _no_value(mean) + by_spread * _no_value(spread)
         )
 
-    def _price(self, classes: Any, columns: Any) -> Any:
+    def _price(self, prices: Any, classes: Any, columns: Any) -> Any:
         """Entries of the price list, beyond it a little more for each column."""
         last = self._columns - 1.0
         outside = tf.maximum(-columns, 0.0) + tf.maximum(columns - last, 0.0)
         rows = tf.clip_by_value(classes, 0.0, len(self._model.thresholds) * 1.0)
         index = tf.cast(rows * self._columns + tf.clip_by_value(columns, 0.0, last), tf.int32)
-        return tf.gather(self._prices, index) + _ESCAPE_BITS / MEAN_STEPS * outside
+        return tf.gather(prices, index) + _ESCAPE_BITS / MEAN_STEPS * outside
 
     def _tables_of(self, mean: Any, spread: Any) -> tuple[Any, Any, Any]:
         """As floats without gradients: predicted integers, phases, classes; see `HyperContext.contexts`."""
@@ -177,12 +182,12 @@ def _phases(height: int, width: int) -> Floats:
     return chosen
 
 
-def _fine_prices(tables: ShallowModel) -> Floats:
+def _fine_prices(tables: TableSet) -> Floats:
     """Bits by class and distance from the predicted value in quarters, ascending, (classes, 4 * distances).
 
     The four tables of a class are one distribution, sampled at four shifts.
     """
-    prices = code_lengths(tables.context.tables, _REACH)
+    prices = code_lengths(tables, _REACH)
     classes = prices.reshape(-1, MEAN_STEPS, prices.shape[1])
     fine = classes[:, ::-1].transpose(0, 2, 1)  # phase 3 lies furthest left of an integer
     return np.ascontiguousarray(fine.reshape(len(classes), -1))

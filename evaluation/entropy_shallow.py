@@ -67,6 +67,7 @@ def _add_stripe(
     distances = decode_with_escapes(AnsDecoder(data), indexes.ravel(), shared)
     encode_with_escapes(length, distances, indexes.ravel(), shared)
     prior = tables.prior(distances.reshape(bases.shape) + bases, node, rows, columns)
-    groups, _ = decide(tables.context, prior, coded.header.profile, as_given(latents))
+    context = tables.of_profile(coded.header.profile)
+    groups, _ = decide(context, prior, coded.header.profile, as_given(latents))
     for group in groups[:used_groups]:
-        walk.encode(group, shared, length)
+        walk.encode(group, context.tables, length)

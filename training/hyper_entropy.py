@@ -3,18 +3,17 @@
 The linear forms come from training. One model serves all qualities: pictures come at many of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..bitstream.escape import code_lengths
 from ..bitstream.hyper_context import MEAN_STEPS, NEAR, OFFSET_UNIT, HyperContext, Planes, Prior, Sites
 from ..bitstream.linear_forms import ONE, LinearForms
 from ..bitstream.tables import FREQUENCY_TOTAL, TableSet, normalise
-from ..bitstream.walk import Step, Walk
+from ..bitstream.walk import Step, Walk, prior_steps
 
 SPREAD_CLASSES = 64
 RANGE = 127
@@ -64,12 +63,18 @@ def fit(samples: Sequence[Sample], bounds: Sequence[int], forms: LinearForms) ->
     thresholds = _thresholds(model, samples)
     count = (len(thresholds) + 1) * MEAN_STEPS
     model = replace(model, thresholds=thresholds, tables=_uniform(count), offsets=_no_offsets(count))
-    tables, offsets = _count(model, samples)
+    tables, offsets = _count(model, samples, visit)
+    return replace(model, tables=tables, offsets=offsets)
+
+
+def fit_alone(model: HyperContext, samples: Sequence[Sample]) -> HyperContext:
+    """The model with the tables and offsets of the fast profile: what is left there has longer tails."""
+    tables, offsets = _count(model, samples, visit_alone)
     return replace(model, tables=tables, offsets=offsets)
 
 
 def visit(model: HyperContext, sample: Sample) -> Iterator[tuple[Step, Sites]]:
-    """Every step of a picture with the values coded in it."""
+    """Every step of a picture in the context profile, with the values coded in it."""
     walk = Walk(model, sample.prior)
     sites = sample.prior.lattice.sites(sample.latents)
     for step in walk.steps(range(len(model.groups()))):
@@ -78,16 +83,10 @@ def visit(model: HyperContext, sample: Sample) -> Iterator[tuple[Step, Sites]]:
         walk.learn(step, values)
 
 
-def ideal_bits(model: HyperContext, sample: Sample) -> tuple[float, float]:
-    """Code length in bits of all latents with context, and under the hyperprior alone."""
-    full = sum(_bits(model, values, *step.contexts()) for step, values in visit(model, sample))
-    alone = model.contexts(sample.prior.mean, sample.prior.spread)
-    return full, _bits(model, sample.prior.lattice.sites(sample.latents), *alone)
-
-
-def _bits(model: HyperContext, values: Sites, bases: Sites, indexes: Sites) -> float:
-    distances = np.clip(values - bases, -RANGE, RANGE)
-    return float(code_lengths(model.tables, RANGE)[indexes, distances + RANGE].sum(dtype=np.float64))
+def visit_alone(model: HyperContext, sample: Sample) -> Iterator[tuple[Step, Sites]]:
+    """Every step of a picture in the fast profile, with the values coded in it."""
+    sites = sample.prior.lattice.sites(sample.latents)
+    return ((step, sites[step.place]) for step in prior_steps(model, sample.prior))
 
 
 def _no_offsets(count: int) -> npt.NDArray[np.int64]:
@@ -108,13 +107,17 @@ def _thresholds(model: HyperContext, samples: Sequence[Sample]) -> npt.NDArray[n
     return np.unique(limits)
 
 
-def _count(model: HyperContext, samples: Sequence[Sample]) -> tuple[TableSet, npt.NDArray[np.int64]]:
+def _count(
+    model: HyperContext,
+    samples: Sequence[Sample],
+    steps_of: Callable[[HyperContext, Sample], Iterator[tuple[Step, Sites]]],
+) -> tuple[TableSet, npt.NDArray[np.int64]]:
     """Tables from the distances that occur, offsets from where in their cells the unrounded latents lay."""
     counts = np.zeros((len(model.tables), 2 * RANGE + 2))
     near_counts, near_sums = (np.zeros(model.offsets.shape) for _ in range(2))
     for sample in samples:
         exact = sample.prior.lattice.sites(sample.exact)
-        for step, values in visit(model, sample):
+        for step, values in steps_of(model, sample):
             bases, indexes = step.contexts()
             distances = values - bases
             entries = np.where(np.abs(distances) <= RANGE, distances + RANGE, 2 * RANGE + 1)

@@ -104,8 +104,10 @@ def fit(codec: HyperpriorCodec, scales: _Scales, coded: list[_Coded]) -> Shallow
     ]
     bounds = codec.rate.bounds
     means, spreads = np.split(scales.hyper_prior, 2, axis=1)
+    context = hyper_entropy.fit(samples, bounds, codec.rate.integer_forms())
     return ShallowModel(
-        context=hyper_entropy.fit(samples, bounds, codec.rate.integer_forms()),
+        context=context,
+        alone=hyper_entropy.fit_alone(context, samples),
         net=net,
         biases=biases,
         hyper_prior=np.rint(ONE * np.stack([means, spreads], axis=1)).astype(np.int32),
