@@ -7,12 +7,12 @@ SAMPLE := demo-out/astronaut
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-demo:  ## fresh environment; encode, decode and compare a sample photo with l3ic-32c
+demo:  ## fresh environment; encode, decode and compare a sample photo
 	rm -rf demo-out && $(PYTHON) -m venv demo-out/venv
 	demo-out/venv/bin/pip install --quiet '.[demo]'
 	rm -rf build
 	demo-out/venv/bin/python -c "import shutil, skimage; shutil.copy(skimage.data_dir + '/astronaut.png', '$(SAMPLE).png')"
-	demo-out/venv/bin/nicodec encode --model l3ic-32c $(SAMPLE).png $(SAMPLE).nic
+	demo-out/venv/bin/nicodec encode $(SAMPLE).png $(SAMPLE).nic
 	demo-out/venv/bin/nicodec decode $(SAMPLE).nic $(SAMPLE)-restored.png
 	demo-out/venv/bin/nicodec info $(SAMPLE).nic
 	demo-out/venv/bin/nicodec compare $(SAMPLE).png $(SAMPLE).nic

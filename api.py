@@ -1,11 +1,11 @@
 """The Python interface: pictures to .nic data and back, one call each.
 
     >>> import nicodec
-    >>> data = nicodec.encode("photo.jpg", model="l3ic-32c")  # doctest: +SKIP
+    >>> data = nicodec.encode("photo.jpg", quality=60)  # doctest: +SKIP
     >>> nicodec.info(data).bpp  # doctest: +SKIP
-    0.81
+    0.52
     >>> array = nicodec.to_array(nicodec.decode(data))  # doctest: +SKIP
-    >>> small = nicodec.encode("photo.jpg", model="l3ic", target_size=50_000)  # doctest: +SKIP
+    >>> small = nicodec.encode("photo.jpg", target_size=50_000)  # doctest: +SKIP
 
 The command line is built on these functions. Networks stay loaded for the life of the process, so a second picture
 costs less than the first. Numpy and the inference runtime are imported when they are first needed.
@@ -49,7 +49,7 @@ __all__ = [
     "verify",
 ]
 
-DEFAULT_MODEL = "l3ic-32c"
+DEFAULT_MODEL = "shallow-two-layer"
 
 
 class EncodeOptions(TypedDict, total=False):

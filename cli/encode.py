@@ -102,9 +102,10 @@ class _Encoder:
     epilog="""\b
 Examples:
   nicodec encode photo.jpg                             writes photo.nic beside it
-  nicodec encode -m l3ic-64c in.png out.nic            higher quality, larger file
-  nicodec encode -m l3ic --target-size 50kB in.png     the best picture in 50 kB
-  nicodec encode -m l3ic --target-msssim 0.97 in.png   the smallest file that good
+  nicodec encode --quality 75 in.png out.nic           higher quality, larger file
+  nicodec encode --target-size 50kB in.png             the best picture in 50 kB
+  nicodec encode --target-msssim 0.97 in.png           the smallest file that good
+  nicodec encode -m l3ic-32c in.png out.nic            another model
   nicodec encode --out-dir coded a.png b.jpg           writes coded/a.nic and coded/b.nic
   nicodec encode - - < in.png > out.nic                in a pipe
 
@@ -115,7 +116,7 @@ The picture keeps its ICC profile, EXIF and XMP; --strip leaves them out.
 @click.option(
     "-m",
     "--model",
-    default="l3ic-32c",
+    default="shallow-two-layer",
     show_default=True,
     metavar="ID",
     help="Model; see 'nicodec models'. Or a family, l3ic: quality or target then choose the model.",

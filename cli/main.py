@@ -118,7 +118,7 @@ def _installed_models() -> str:
     epilog="""\b
 Examples:
   nicodec encode photo.jpg
-  nicodec encode --model l3ic-64c in.png out.nic
+  nicodec encode --quality 75 in.png out.nic
   nicodec decode out.nic restored.png
   nicodec msssim in.png restored.png
   nicodec encode --out-dir coded *.jpg

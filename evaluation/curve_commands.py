@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ..api import EncodeOptions
 from ..errors import RequestError
 from ..models import zoo
 from ..outputs import atomic_output, check_target
@@ -58,6 +59,7 @@ def _qualities(ctx: click.Context, param: click.Parameter, text: str | None) -> 
 @click.option("--model", "models", multiple=True, required=True, metavar="ID", help="Model; repeatable.")
 @click.option("--quality", "qualities", callback=_qualities, metavar="Q,Q,...", help="Qualities to sweep, 0 to 100.")
 @click.option("--effort", type=int, metavar="N", help="Encoder effort.")
+@click.option("--fast-decode", is_flag=True, help="Files that decode faster.")
 @click.option("--join", metavar="NAME", help="Make one curve of that name out of all points.")
 @_out_option
 @_force_option
@@ -66,6 +68,7 @@ def curve_command(
     models: tuple[str, ...],
     qualities: tuple[float, ...],
     effort: int | None,
+    fast_decode: bool,
     join: str | None,
     out: Path,
     force: bool,
@@ -77,10 +80,15 @@ def curve_command(
     paths = pictures_of(folder)
     check_target(out, force=force)
     chosen = [zoo.find(name) for name in dict.fromkeys(models)]
+    settings: EncodeOptions = {}
+    if effort is not None:
+        settings["effort"] = effort
+    if fast_decode:
+        settings["fast_decode"] = True
     curves = [
         Curve(
-            name=model.id if effort is None else f"{model.id} effort {effort}",
-            points=tuple(model_curves.measure_model(model, paths, qualities, effort)),
+            name=" ".join([model.id, *([f"effort {effort}"] if effort else []), *(["fast"] if fast_decode else [])]),
+            points=tuple(model_curves.measure_model(model, paths, qualities, **settings)),
             dataset=folder.resolve().name,
             source=model_curves.source(model),
         )

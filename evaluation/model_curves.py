@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from .. import __version__, api, images
+from ..api import EncodeOptions
 from ..models.zoo import Model
 from .curves import CurvePoint
 from .sweeps import Coded, Coding, measure
 
 
 def measure_model(
-    model: Model, paths: Sequence[Path], qualities: Sequence[float] = (), effort: int | None = None
+    model: Model, paths: Sequence[Path], qualities: Sequence[float] = (), **common: Unpack[EncodeOptions]
 ) -> list[CurvePoint]:
     """Measures a model at every quality, or once as it is if no quality is given.
 
@@ -19,18 +20,17 @@ def measure_model(
         model: the model.
         paths: image files, one or more.
         qualities: values of the encoder setting `quality`, for models that have it.
-        effort: value of the encoder setting `effort`, for models that have it; None for its default.
+        **common: other encoder settings, the same for all points.
 
     Returns:
-        One point for each quality; its setting names the model, quality and effort.
+        One point for each quality; its setting names the model and what the encoder was told.
 
     Raises:
         RequestError: the encoder does not take the setting.
         PictureError: an image cannot be read.
         ModelError: the model is damaged.
     """
-    common = {} if effort is None else {"effort": effort}
-    sweep: list[dict[str, Any]] = [{"quality": quality, **common} for quality in qualities] or [common]
+    sweep: list[dict[str, Any]] = [{"quality": quality, **common} for quality in qualities] or [{**common}]
     return measure(model.id, {_setting(model, settings): _coding(model, settings) for settings in sweep}, paths)
 
 
@@ -40,7 +40,7 @@ def source(model: Model) -> str:
 
 
 def _setting(model: Model, settings: dict[str, Any]) -> str:
-    return " ".join([model.id, *(f"{name} {value:g}" for name, value in settings.items())])
+    return " ".join([model.id, *(name if value is True else f"{name} {value:g}" for name, value in settings.items())])
 
 
 def _coding(model: Model, settings: dict[str, Any]) -> Coding:

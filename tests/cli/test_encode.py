@@ -36,6 +36,13 @@ def test_writes_beside_the_input_by_default(run: Run, folder: Path) -> None:
     assert container.read(Path("photo.nic").read_bytes()).header.width == 96
 
 
+def test_the_default_model_is_that_of_the_python_interface() -> None:
+    from nicodec.api import DEFAULT_MODEL
+    from nicodec.cli.encode import command
+
+    assert next(option.default for option in command.params if option.name == "model") == DEFAULT_MODEL
+
+
 def test_says_size_rate_ratio_and_time_on_stderr(run: Run, folder: Path) -> None:
     result = run("encode", "photo.png", "out.nic")
     assert result.stdout == ""
