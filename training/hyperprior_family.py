@@ -47,11 +47,12 @@ def start(codec: HyperpriorCodec, config: HyperpriorConfig, packed: Pixels, sour
 
 
 def inputs(config: HyperpriorConfig, step: int, crops: Pixels) -> tuple[Any, Any]:
-    """The crops with their positions on the quality scale, and noise; depends on the arguments alone."""
+    """The inputs of `HyperpriorCodec.call`; depends on the arguments alone."""
     n, height, width, _ = crops.shape
     shape = (n, height // STRIDE, width // STRIDE, config.architecture.latents)
     noise = np.random.default_rng((config.seed, step, 1)).random(shape, np.float32) - np.float32(0.5)
-    return (crops, positions_of(config, step), noise), None
+    noisy = np.full((n, 1, 1, 1), step < config.noisy * config.steps, np.float32)
+    return (crops, positions_of(config, step), noise, noisy), None
 
 
 def steer(codec: HyperpriorCodec, config: HyperpriorConfig, numbers: dict[str, float]) -> None:

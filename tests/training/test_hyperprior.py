@@ -93,6 +93,23 @@ def test_positions_depend_on_the_step_alone_and_cover_the_scale() -> None:
     assert first.max() <= 2
 
 
+def test_the_last_steps_measure_what_is_rounded(packed: "Pixels") -> None:
+    config = replace(CONFIG, steps=10, noisy=0.8)
+    codec = started(config, packed)
+    crops = data.sample_batch(packed, step=0, batch=2, size=64, seed=1)
+    rates = []
+    for step in (7, 8):
+        (pixels, _, noise, noisy), _ = hyperprior_family.inputs(config, step, crops)
+        assert noisy.shape == (2, 1, 1, 1)
+        position = np.full(2, 1.0, np.float32)
+        *_, full = codec((pixels, position, noise, noisy))
+        latents = codec.latents(pixels.astype(np.float32) / 255.0, position)
+        rates.append((ops.convert_to_numpy(full), ops.convert_to_numpy(codec.code(latents, position)[3])))
+    (noised, rounded), (last, same) = rates
+    assert (np.abs(noised / rounded - 1) > 1e-3).all()
+    np.testing.assert_allclose(last, same, rtol=1e-5)
+
+
 def test_vectors_are_interpolated_between_anchors() -> None:
     layer = Anchored(3, 2)
     layer.build((None,))
