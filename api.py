@@ -3,7 +3,7 @@
     >>> import nicodec
     >>> data = nicodec.encode("photo.jpg", quality=60)  # doctest: +SKIP
     >>> nicodec.info(data).bpp  # doctest: +SKIP
-    0.52
+    0.71
     >>> array = nicodec.to_array(nicodec.decode(data))  # doctest: +SKIP
     >>> small = nicodec.encode("photo.jpg", target_size=50_000)  # doctest: +SKIP
 

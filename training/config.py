@@ -96,7 +96,7 @@ class HyperpriorConfig(RunConfig):
         klt: start the transforms as a KLT.
         context: whether rates count with the context model, or under the hyperprior alone.
         noisy: share of the steps whose rate is that of latents with noise; that of the others is of rounded latents. Noise
-            learns faster, and stands still at the end: it charges for what rounds to nothing.
+            charges for what rounds to nothing.
     """
 
     family: ClassVar[str] = "hyperprior"
@@ -105,7 +105,7 @@ class HyperpriorConfig(RunConfig):
     lambdas: tuple[float, ...]
     klt: bool = True
     context: bool = True
-    noisy: float = 0.7
+    noisy: float = 1.0
 
 
 Config = L3icConfig | HyperpriorConfig

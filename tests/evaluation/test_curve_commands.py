@@ -90,6 +90,14 @@ def test_a_setting_that_the_model_lacks_is_the_encoders_error(
     assert not (tmp_path / "x.json").exists()
 
 
+def test_a_curve_of_files_that_decode_fast(folder: Path, tmp_path: Path, fake_codec: list[dict[str, Any]]) -> None:
+    out = tmp_path / "x.json"
+    shown = lines(run("curve", folder, "--model", MODELS[0], "--quality", 10, "--fast-decode", "--out", out))
+    assert fake_codec == [{"model": MODELS[0], "quality": 10.0, "fast_decode": True}]
+    assert [point["curve"] for point in shown] == [f"{MODELS[0]} fast"]
+    assert shown[0]["setting"] == f"{MODELS[0]} quality 10 fast_decode"
+
+
 def test_curve_measures_real_models_and_joins_them(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "curve.json"
     models = [argument for model in MODELS for argument in ("--model", model)]
