@@ -230,7 +230,19 @@ def _float_net(net: IntegerNet, planes: Any) -> Any:
 
 
 def _neighbours(planes: Any, distance: int, diagonal: bool) -> Any:
-    """Sum of four neighbours at a distance along the axes or the diagonals, zero outside; (h, w, channels)."""
+    """Sum of four neighbours at a distance along the axes or the diagonals, zero outside; (h, w, channels).
+
+    Who is a neighbour has one: the sum is its own gradient. TensorFlow would take four times as long with its slices.
+    """
+
+    @tf.custom_gradient
+    def summed(x: Any) -> Any:
+        return _shifted_sum(x, distance, diagonal), lambda upstream: _shifted_sum(upstream, distance, diagonal)
+
+    return summed(planes)
+
+
+def _shifted_sum(planes: Any, distance: int, diagonal: bool) -> Any:
     d = distance
     x = tf.pad(planes, ((d, d), (d, d), (0, 0)))
     height, width = planes.shape[0], planes.shape[1]

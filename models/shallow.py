@@ -48,8 +48,9 @@ class Architecture:
         analysis_width: channels of the analysis inside.
         linear: whether a linear branch is added to the analysis: one convolution of blocks that overlap by half, which
             training starts as a KLT.
-        synthesis: `bls` and `mbt` mirror their analysis; `one_layer` is one transposed convolution 18x18/16,
+        synthesis: `bls` and `mbt` mirror their analysis; `one_layer` is one transposed convolution of stride 16,
             `two_layer` 13x13/8 and 5x5/2.
+        kernel: side of the kernel of `one_layer`, 16 to 48, even. The wider, the more its blocks overlap.
         hidden: channels between the layers of `two_layer`; of `bls` and `mbt`, their width.
         residual: whether `two_layer` adds a linear branch to the nonlinear one.
         igdn: whether the nonlinearity of `two_layer` is an inverse GDN instead of a leaky ReLU.
@@ -63,6 +64,7 @@ class Architecture:
     analysis_width: int = 96
     linear: bool = True
     synthesis: SynthesisKind = "two_layer"
+    kernel: int = 18
     hidden: int = 12
     residual: bool = True
     igdn: bool = False
@@ -243,8 +245,7 @@ def _patch_analysis(x: Any, architecture: Architecture) -> Any:
 
 
 def _one_layer_synthesis(x: Any, architecture: Architecture) -> Any:
-    del architecture
-    return _deconv(3, 18, 16, "up1", dtype="float32")(x)
+    return _deconv(3, architecture.kernel, STRIDE, "up1", dtype="float32")(x)
 
 
 def _two_layer_synthesis(x: Any, architecture: Architecture) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import impulses
 from .shallow import LINEAR_KERNEL, STRIDE, Architecture
 
 _BLOCK = STRIDE * STRIDE * 3
@@ -54,10 +55,27 @@ def start_synthesis(model: Any, architecture: Architecture, basis: Floats) -> No
     if architecture.synthesis == "one_layer":
         kernel, bias = model.get_layer("up1").get_weights()
         kernel[:] = 0.0
-        kernel[1 : 1 + STRIDE, 1 : 1 + STRIDE] = basis.reshape(STRIDE, STRIDE, 3, -1)
+        before = (architecture.kernel - STRIDE) // 2
+        kernel[before : before + STRIDE, before : before + STRIDE] = basis.reshape(STRIDE, STRIDE, 3, -1)
         model.get_layer("up1").set_weights([kernel, bias])
     elif architecture.synthesis == "two_layer":
         _start_two_layers(model, architecture, basis)
+
+
+def imitate_synthesis(model: Any, architecture: Architecture, other: Any, sizes: npt.NDArray[np.float32]) -> None:
+    """Writes the linear part of another synthesis into one of one layer, in place: what it makes of single latents.
+
+    Args:
+        model: the synthesis of one layer.
+        architecture: its architecture.
+        other: the synthesis to imitate, of as many channels.
+        sizes: how large a latent typically is, (channels,); a nonlinear synthesis is imitated best around there.
+    """
+    odd = (impulses.responses(other, sizes) + impulses.responses(other, -sizes)) / 2.0
+    before = (odd.shape[1] - architecture.kernel) // 2
+    part = slice(before, before + architecture.kernel)
+    _, bias = model.get_layer("up1").get_weights()
+    model.get_layer("up1").set_weights([odd[:, part, part].transpose(1, 2, 3, 0), bias])
 
 
 def _start_two_layers(model: Any, architecture: Architecture, basis: Floats) -> None:

@@ -95,8 +95,6 @@ class HyperpriorConfig(RunConfig):
             scale, ascending; a single one trains a fixed-rate model.
         klt: start the transforms as a KLT.
         context: whether rates count with the context model, or under the hyperprior alone.
-        noisy: share of the steps whose rate is that of latents with noise; that of the others is of rounded latents. Noise
-            charges for what rounds to nothing.
     """
 
     family: ClassVar[str] = "hyperprior"
@@ -105,7 +103,6 @@ class HyperpriorConfig(RunConfig):
     lambdas: tuple[float, ...]
     klt: bool = True
     context: bool = True
-    noisy: float = 1.0
 
 
 Config = L3icConfig | HyperpriorConfig

@@ -104,7 +104,8 @@ class HyperContextRate(keras.layers.Layer):
         Args:
             latents: what the context sees: integers as float32 (n, h, w, channels), with whatever gradient estimator the
                 caller attached.
-            measured: what the bits are of, of the same shape: the integers, or a continuous stand-in.
+            measured: where the bits have the slope that the latents receive, of the same shape: the integers again, or
+                a continuous stand-in.
             predicted: (n, h, w, 2 channels) from the hyper-synthesis: means and spreads.
             position: float32 (n,) on the quality scale.
 
@@ -112,7 +113,7 @@ class HyperContextRate(keras.layers.Layer):
             Bits (n,) under the hyperprior alone, and with context.
         """
         prior = predicted + self.biases(position)
-        return self._bits(measured, prior), self._bits(measured, self.context(latents, prior))
+        return _bits(latents, measured, prior), _bits(latents, measured, self.context(latents, prior))
 
     def integer_forms(self) -> LinearForms:
         """The linear forms of the context as the integer entropy model has them."""
@@ -156,14 +157,22 @@ class HyperContextRate(keras.layers.Layer):
         refined = ops.matmul(phases, self.constant) + ops.concatenate([mean, spread], axis=-1)
         return ops.matmul(phases, self.trust) * prior + _GAIN * refined
 
-    def _bits(self, latents: Any, parameters: Any) -> Any:
-        mean, spread = ops.split(parameters, 2, axis=-1)
-        return ops.sum(logistic_bits(latents - mean, ops.softplus(spread) + _MIN_SPREAD), axis=(1, 2, 3))
-
     def compute_output_shape(self, latents: Any, measured: Any, predicted: Any, position: Any) -> Any:
         """Twice (n,)."""
         del measured, predicted, position
         return (latents[0],), (latents[0],)
+
+
+def _bits(latents: Any, measured: Any, parameters: Any) -> Any:
+    """Bits (n,) of integers; their slope by the latents is the one at the measured values.
+
+    So a prior learns from the integers that it will have to code, and a latent from a rate that has slopes.
+    """
+    mean, spread = ops.split(parameters, 2, axis=-1)
+    scale = ops.softplus(spread) + _MIN_SPREAD
+    bits = logistic_bits(ops.stop_gradient(latents) - mean, scale)
+    smooth = logistic_bits(measured - ops.stop_gradient(mean), ops.stop_gradient(scale))
+    return ops.sum(bits + smooth - ops.stop_gradient(smooth), axis=(1, 2, 3))
 
 
 def group_bounds(channels: int) -> tuple[int, ...]:
@@ -180,7 +189,23 @@ def _phases(latents: Any) -> Any:
 
 
 def _neighbours(planes: Any, distance: int, diagonal: bool) -> Any:
-    """Sum of four neighbours at a distance along the axes or the diagonals, zero outside; (n, h, w, channels)."""
+    """Sum of four neighbours at a distance along the axes or the diagonals, zero outside; (n, h, w, channels).
+
+    Who is a neighbour has one: the sum is its own gradient. That of all the slices would take four times as long.
+    """
+
+    def backward(*args: Any, upstream: Any = None) -> Any:
+        """Keras passes the gradient by name on PyTorch, by place elsewhere."""
+        return _shifted_sum(args[0] if upstream is None else upstream, distance, diagonal)
+
+    @ops.custom_gradient
+    def summed(x: Any) -> Any:
+        return _shifted_sum(x, distance, diagonal), backward
+
+    return summed(planes)
+
+
+def _shifted_sum(planes: Any, distance: int, diagonal: bool) -> Any:
     d = distance
     x = ops.pad(planes, ((0, 0), (d, d), (d, d), (0, 0)))
     height, width = planes.shape[1], planes.shape[2]

@@ -65,23 +65,22 @@ class HyperpriorCodec(keras.Model):
         """Pixels in [0, 1], not clipped, of rounded latents."""
         return ops.cast(self.synthesis(latents * ops.exp(self.log_inverse(position))), "float32")
 
-    def code(self, latents: Any, position: Any, noise: Any = 0.0, noisy: Any = 0.0) -> tuple[Any, Any, Any, Any]:
+    def code(self, latents: Any, position: Any, noise: Any = None) -> tuple[Any, Any, Any, Any]:
         """Rounds latents and hyper-latents and measures both.
 
         Args:
             latents: float32 (n, h, w, latents) in quantisation steps.
             position: float32 (n,) on the quality scale.
-            noise: uniform in -0.5..0.5, of the shape of the latents.
-            noisy: 0 to measure what is rounded, 1 to measure the latents with the noise instead, for every image
-                (n, 1, 1, 1): rounding itself has no slope that an optimiser could follow (D. Minnen, S. Singh, ICIP
-                2020: noise for the rate, rounding for the rest).
+            noise: uniform in -0.5..0.5, of the shape of the latents: the slope of the bits by the latents is then that
+                at the latents with noise, as rounding has none (D. Minnen, S. Singh, ICIP 2020: noise for the rate,
+                rounding for the rest). The bits are those of what is rounded all the same.
 
         Returns:
             Rounded latents with a straight-through gradient; bits (n,) of hyper-latents, of latents under the
             hyperprior alone, and of latents with context.
         """
         rounded = through(latents)
-        measured = rounded + noisy * (latents + noise - rounded)
+        measured = rounded if noise is None else latents + noise
         if not self.has_hyperprior:
             nothing = ops.zeros_like(ops.concatenate([latents, latents], axis=-1))
             fast, full = self.rate(rounded, measured, nothing, position)
@@ -95,15 +94,15 @@ class HyperpriorCodec(keras.Model):
         """Codes a batch.
 
         Args:
-            inputs: pixels 0..255, any number type, (n, h, w, 3); float32 (n,) positions on the quality scale; noise and
-                noisy, see `code`.
+            inputs: pixels 0..255, any number type, (n, h, w, 3); float32 (n,) positions on the quality scale; noise, see
+                `code`.
 
         Returns:
             The reconstruction in [0, 1], clipped with a straight-through gradient; bits per image of hyper-latents, of
             latents under the hyperprior alone, and with context.
         """
         pixels, position = ops.cast(inputs[0], "float32") / 255.0, inputs[1]
-        rounded, hyper_bits, fast, full = self.code(self.latents(pixels, position), position, inputs[2], inputs[3])
+        rounded, hyper_bits, fast, full = self.code(self.latents(pixels, position), position, inputs[2])
         restored = self.restore(rounded, position)
         clipped = restored + ops.stop_gradient(ops.clip(restored, 0.0, 1.0) - restored)
         return clipped, hyper_bits, fast, full

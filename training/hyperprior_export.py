@@ -17,7 +17,7 @@ from ..bitstream.linear_forms import ONE
 from ..codecs.shallow_header import NODES, NUMBER
 from ..codecs.shallow_model import ShallowModel
 from ..errors import RequestError
-from ..models import keras_weights, onnx_graph, shallow, zoo
+from ..models import impulses, keras_weights, onnx_graph, shallow, zoo
 from ..models.backends import onnx_runtime
 from ..models.integer_net import IntegerNet
 from ..models.integer_quantiser import FloatLayer, quantise
@@ -35,7 +35,6 @@ _BAND_CHANNELS = (8, 48)
 _HYPER_RANGE = (-127, 127)
 _FEATURE_RANGE = (-(1 << 15), (1 << 15) - 1)
 _CALIBRATION = 24
-_PROBE = 5  # latent positions around an impulse: more than the synthesis spreads one over
 
 Floats = npt.NDArray[np.float64]
 
@@ -138,13 +137,8 @@ def _energy(synthesis: Any, sizes: npt.NDArray[np.float32]) -> npt.NDArray[np.fl
         synthesis: the Keras model.
         sizes: change of the latent to probe with, (channels,).
     """
-    channels = len(sizes)
-    impulses = np.zeros((channels, _PROBE, _PROBE, channels), np.float32)
-    impulses[np.arange(channels), _PROBE // 2, _PROBE // 2, np.arange(channels)] = sizes
-    still = ops.convert_to_numpy(synthesis(np.zeros_like(impulses[:1])))
-    changed = ops.convert_to_numpy(synthesis.predict(impulses, batch_size=32, verbose=0))
-    energies: npt.NDArray[np.float32] = np.square(changed - still).sum(axis=(1, 2, 3)) / np.square(sizes)
-    return energies.astype(np.float32)
+    energies: npt.NDArray[np.float32] = np.square(impulses.responses(synthesis, sizes)).sum(axis=(1, 2, 3))
+    return energies
 
 
 def _entry(codec: HyperpriorCodec, config: HyperpriorConfig) -> Entry:

@@ -34,16 +34,30 @@ def measured_anchors(config: HyperpriorConfig) -> range:
 
 
 def start(codec: HyperpriorCodec, config: HyperpriorConfig, packed: Pixels, source: Path | Model | None) -> None:
-    """From a run of the same architecture, or as a KLT."""
+    """As a KLT; or from a run of the same architecture, of which the synthesis may be another if ours is one layer."""
     if source is None:
         start_from_klt(codec, config, blocks_of(packed, STRIDE, _BLOCKS))
         return
     trained = None if isinstance(source, Model) else load_average(source)
     if trained is None or not isinstance(trained[1], HyperpriorConfig):
         raise RequestError("a hyperprior codec starts from the folder of a run of its own kind: give that to --start")
-    if [w.shape for w in trained[0].weights] != [w.shape for w in codec.weights]:
+    if not _take_over(codec, config, trained[0]):
         raise RequestError(f"{source} has another architecture: start from a run of the same one")
-    codec.set_weights(trained[0].get_weights())
+
+
+def _take_over(codec: HyperpriorCodec, config: HyperpriorConfig, trained: HyperpriorCodec) -> bool:
+    """Copies all weights that fit; False if some do not. A synthesis of one layer imitates one that does not fit."""
+    others = {layer.name: layer for layer in trained.layers}
+    for layer in codec.layers:
+        other = others.get(trained.synthesis.name if layer is codec.synthesis else layer.name)
+        if other is not None and [w.shape for w in layer.weights] == [w.shape for w in other.weights]:
+            layer.set_weights(other.get_weights())
+        elif layer is codec.synthesis and config.architecture.synthesis == "one_layer":
+            sizes = np.exp(np.median(ops.convert_to_numpy(trained.log_inverse.table), axis=0))
+            shallow_start.imitate_synthesis(layer, config.architecture, trained.synthesis, sizes)
+        else:
+            return False
+    return True
 
 
 def inputs(config: HyperpriorConfig, step: int, crops: Pixels) -> tuple[Any, Any]:
@@ -51,8 +65,7 @@ def inputs(config: HyperpriorConfig, step: int, crops: Pixels) -> tuple[Any, Any
     n, height, width, _ = crops.shape
     shape = (n, height // STRIDE, width // STRIDE, config.architecture.latents)
     noise = np.random.default_rng((config.seed, step, 1)).random(shape, np.float32) - np.float32(0.5)
-    noisy = np.full((n, 1, 1, 1), step < config.noisy * config.steps, np.float32)
-    return (crops, positions_of(config, step), noise, noisy), None
+    return (crops, positions_of(config, step), noise), None
 
 
 def steer(codec: HyperpriorCodec, config: HyperpriorConfig, numbers: dict[str, float]) -> None:

@@ -1,5 +1,6 @@
 """Training of the hyperprior codecs: it starts as a transform codec, depends on its step alone, and resumes exactly."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,21 +94,15 @@ def test_positions_depend_on_the_step_alone_and_cover_the_scale() -> None:
     assert first.max() <= 2
 
 
-def test_the_last_steps_measure_what_is_rounded(packed: "Pixels") -> None:
-    config = replace(CONFIG, steps=10, noisy=0.8)
-    codec = started(config, packed)
+def test_training_counts_the_bits_of_what_is_rounded(packed: "Pixels") -> None:
+    codec = started(CONFIG, packed)
     crops = data.sample_batch(packed, step=0, batch=2, size=64, seed=1)
-    rates = []
-    for step in (7, 8):
-        (pixels, _, noise, noisy), _ = hyperprior_family.inputs(config, step, crops)
-        assert noisy.shape == (2, 1, 1, 1)
-        position = np.full(2, 1.0, np.float32)
-        *_, full = codec((pixels, position, noise, noisy))
-        latents = codec.latents(pixels.astype(np.float32) / 255.0, position)
-        rates.append((ops.convert_to_numpy(full), ops.convert_to_numpy(codec.code(latents, position)[3])))
-    (noised, rounded), (last, same) = rates
-    assert (np.abs(noised / rounded - 1) > 1e-3).all()
-    np.testing.assert_allclose(last, same, rtol=1e-5)
+    (pixels, position, noise), _ = hyperprior_family.inputs(CONFIG, 3, crops)
+    assert noise.shape == (2, 4, 4, SMALL.latents)
+    *_, fast, full = codec((pixels, position, noise))
+    rounded = codec.code(codec.latents(pixels.astype(np.float32) / 255.0, position), position)
+    for bits, expected in ((fast, rounded[2]), (full, rounded[3])):
+        np.testing.assert_allclose(ops.convert_to_numpy(bits), ops.convert_to_numpy(expected), rtol=1e-5)
 
 
 def test_vectors_are_interpolated_between_anchors() -> None:
@@ -126,6 +121,50 @@ def random_rate(channels: int) -> HyperContextRate:
         weight.assign(rng.normal(0, 0.05, weight.shape))
     rate.trust.assign(rng.uniform(0.5, 1.5, rate.trust.shape))
     return rate
+
+
+def test_a_prior_learns_from_integers_and_a_latent_from_what_is_measured(
+    differentiate: Callable[..., tuple[float, list[Any]]],
+) -> None:
+    """The bits are those of the integers; only their slope by the latents is the measured values'."""
+    rng = np.random.default_rng(4)
+    rate = HyperContextRate(5, 2)
+    rate.build((None, 4, 4, 5))
+    rate.start(np.ones((2, 5)))
+    integers = rng.integers(-3, 4, (1, 4, 4, 5)).astype(np.float32)
+    measured = integers + rng.uniform(-0.5, 0.5, integers.shape).astype(np.float32)
+    prior = rng.normal(size=(1, 4, 4, 10)).astype(np.float32)
+    position = np.array([0.5], np.float32)
+
+    def bits(values: Any, predicted: Any, *, instead: Any = None) -> Any:
+        shifted = values if instead is None else values + (instead - integers)
+        return ops.sum(rate(values, shifted, predicted, position)[0])
+
+    value, (by_latents, by_prior) = differentiate(lambda v, p: bits(v, p, instead=measured), integers, prior)
+    rounded, (_, by_prior_rounded) = differentiate(bits, integers, prior)
+    _, (by_measured, _) = differentiate(bits, measured, prior)
+    assert value == pytest.approx(rounded, rel=1e-6)
+    np.testing.assert_allclose(by_prior, by_prior_rounded, atol=1e-5)
+    np.testing.assert_allclose(by_latents, by_measured, atol=1e-4)
+
+
+def test_the_context_has_the_slopes_it_should(differentiate: Callable[..., tuple[float, list[Any]]]) -> None:
+    """Against finite differences: the sums of neighbours bring their own gradient."""
+    rate = random_rate(3)
+    rng = np.random.default_rng(5)
+    latents = rng.uniform(0.2, 3.0, (1, 6, 7, 3)).astype(np.float32)  # away from zero, where activities have no slope
+    prior = np.zeros((1, 6, 7, 6), np.float32)
+    weights = rng.normal(size=(1, 6, 7, 6)).astype(np.float32)
+
+    def weighted(values: Any) -> Any:
+        return ops.sum(rate.context(values, prior) * weights)
+
+    _, (slopes,) = differentiate(weighted, latents)
+    for place in [(0, 0, 0, 0), (0, 2, 3, 1), (0, 5, 6, 2), (0, 3, 0, 1)]:
+        step = np.zeros_like(latents)
+        step[place] = 0.05
+        difference = float(weighted(latents + step) - weighted(latents - step)) / 0.1
+        assert slopes[place] == pytest.approx(difference, rel=0.02, abs=2e-3)
 
 
 @pytest.mark.parametrize("place", [(0, 0), (2, 2), (2, 4), (3, 5), (3, 4)])
@@ -250,3 +289,23 @@ def test_a_run_starts_from_another_of_its_kind_only(pictures: Path, packed: "Pix
     other = replace(CONFIG, architecture=replace(SMALL, hidden=16))
     with pytest.raises(RequestError, match="another architecture"):
         hyperprior_family.start(build_codec(other), other, packed, tmp_path / "first")
+
+
+def test_a_synthesis_of_one_layer_starts_as_the_linear_part_of_two(
+    pictures: Path, packed: "Pixels", tmp_path: Path
+) -> None:
+    """All else is copied, and from the same latents come nearly the same pixels."""
+    from nicodec.training.loop import train
+    from nicodec.training.run_folder import load_average
+
+    train(CONFIG, pictures, tmp_path / "first")
+    trained = load_average(tmp_path / "first")[0]
+    config = replace(CONFIG, architecture=replace(SMALL, synthesis="one_layer", kernel=30))
+    codec = build_codec(config)
+    hyperprior_family.start(codec, config, packed, tmp_path / "first")
+    pixels, position = packed[:2].astype(np.float32) / 255.0, np.array([1.0, 2.0], np.float32)
+    expected = ops.convert_to_numpy(trained.latents(pixels, position))
+    np.testing.assert_array_equal(ops.convert_to_numpy(codec.latents(pixels, position)), expected)
+    wanted, found = (ops.convert_to_numpy(c.restore(expected, position)) for c in (trained, codec))
+    assert np.mean(np.square(wanted - 0.5)) > 0.01
+    assert np.mean(np.square(found - wanted)) < 1e-4

@@ -5,7 +5,7 @@ from ..config import HyperpriorConfig
 
 CONFIG = HyperpriorConfig(
     model="shallow-jpegl",
-    architecture=Architecture(latents=320, hyper_latents=64, analysis="patch", synthesis="one_layer"),
+    architecture=Architecture(latents=320, hyper_latents=64, analysis="patch", synthesis="one_layer", kernel=28),
     lambdas=(0.00075, 0.0015, 0.003, 0.006, 0.012, 0.024, 0.048, 0.096),
     steps=40000,
     batch=4,
