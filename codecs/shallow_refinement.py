@@ -17,7 +17,7 @@ from .padding import padded
 from .shallow_choice import REFINING_EFFORT, chooser, decide
 from .shallow_header import STRIDE_LOG2
 
-ITERATIONS = {7: 60, 8: 200, 9: 700}
+ITERATIONS = {7: 40, 8: 120, 9: 400}
 """Steps of the optimiser at each effort."""
 
 _HALO = 2

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..api import DEFAULT_MODEL
 from ..codecs.base import EncodeSettings
 from ..errors import NicodecError
 from ..models import zoo
 from . import curve_commands, decode_speed, rate_distortion, speed
+from .efforts import measure_efforts
 from .sweeps import pictures_of
 from .timing import Row
 
@@ -59,6 +62,39 @@ def rd(folder: Path, models: tuple[str, ...], quality: float | None, effort: int
             for point in rate_distortion.as_json(points):
                 click.echo(json.dumps({**shown, **point}))
         click.echo(json.dumps({**shown, **rate_distortion.summarise(folder.resolve().name, points)}))
+
+
+@main.command("efforts")
+@click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--model", default=DEFAULT_MODEL, show_default=True, metavar="ID", help="Model.")
+@click.option(
+    "--quality",
+    "qualities",
+    callback=curve_commands.read_qualities,
+    default="14,43,71,100",
+    show_default=True,
+    metavar="Q,Q,...",
+    help="Qualities that make a curve, two or more.",
+)
+@click.option(
+    "--effort",
+    "efforts",
+    type=click.IntRange(1, 9),
+    multiple=True,
+    default=(1, 5, 7, 8, 9),
+    show_default=True,
+    metavar="1..9",
+    help="Effort; repeatable. All are compared with the first.",
+)
+def efforts_command(folder: Path, model: str, qualities: tuple[float, ...], efforts: tuple[int, ...]) -> None:
+    """What each effort gains on the PNG files of DIR (BD-rate over PSNR) and what it takes, one JSON line for each.
+
+    From 7 on an effort takes minutes for a picture and quality.
+    """
+    paths, chosen = pictures_of(folder), zoo.find(model)
+    for gain in measure_efforts(chosen, paths, qualities, dict.fromkeys(efforts)):
+        rounded = {name: round(value, 2) for name, value in asdict(gain).items()}
+        click.echo(json.dumps({"model": chosen.id, "pictures": len(paths), **rounded}))
 
 
 @main.command("speed")

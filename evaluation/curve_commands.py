@@ -41,7 +41,7 @@ _reference_option = click.option(
 )
 
 
-def _qualities(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[float, ...]:
+def read_qualities(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[float, ...]:
     """Reads a list such as 0,10,37.5; the callback of an option."""
     if text is None:
         return ()
@@ -57,7 +57,9 @@ def _qualities(ctx: click.Context, param: click.Parameter, text: str | None) -> 
 @click.command("curve")
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.option("--model", "models", multiple=True, required=True, metavar="ID", help="Model; repeatable.")
-@click.option("--quality", "qualities", callback=_qualities, metavar="Q,Q,...", help="Qualities to sweep, 0 to 100.")
+@click.option(
+    "--quality", "qualities", callback=read_qualities, metavar="Q,Q,...", help="Qualities to sweep, 0 to 100."
+)
 @click.option("--effort", type=int, metavar="N", help="Encoder effort.")
 @click.option("--fast-decode", is_flag=True, help="Files that decode faster.")
 @click.option("--join", metavar="NAME", help="Make one curve of that name out of all points.")
@@ -118,7 +120,7 @@ def _joined(name: str, curves: Sequence[Curve]) -> Curve:
 @click.option(
     "--quality",
     "qualities",
-    callback=_qualities,
+    callback=read_qualities,
     metavar="Q,Q,...",
     help=f"Qualities of every codec, 1 to 100. Default: {','.join(map(str, standard_codecs.QUALITIES))}.",
 )
