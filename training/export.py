@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -29,6 +29,7 @@ class Entry:
         architecture: what the codec and the TensorFlow backend must know about the transforms.
         parameters: trainable parameters by part.
         macs: multiply-accumulates per pixel of encoding and decoding.
+        facts: what else the card should say.
     """
 
     codec: int
@@ -36,6 +37,7 @@ class Entry:
     architecture: dict[str, Any]
     parameters: dict[str, int]
     macs: tuple[float, float]
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class Exporter(Protocol):
@@ -137,6 +139,7 @@ def _card(entry: Entry, config: Config, state: RunState, folder: Path, pictures:
         "architecture": entry.architecture,
         "parameters": entry.parameters,
         "kmac_per_pixel": {"encode": round(encode / 1000, 1), "decode": round(decode / 1000, 1)},
+        **entry.facts,
         "training": {
             **config.to_json(),
             "steps_done": state.step,

@@ -198,11 +198,10 @@ def _neighbours(planes: Any, distance: int, diagonal: bool) -> Any:
         """Keras passes the gradient by name on PyTorch, by place elsewhere."""
         return _shifted_sum(args[0] if upstream is None else upstream, distance, diagonal)
 
-    @ops.custom_gradient
     def summed(x: Any) -> Any:
         return _shifted_sum(x, distance, diagonal), backward
 
-    return summed(planes)
+    return ops.custom_gradient(summed)(planes)
 
 
 def _shifted_sum(planes: Any, distance: int, diagonal: bool) -> Any:

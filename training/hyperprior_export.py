@@ -4,7 +4,7 @@ The float hyper-synthesis becomes an integer network, its biases and the prior o
 the integer entropy model is fitted to latents at all qualities (`hyper_entropy`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from .data import read_cropped
 from .export import Entry
 from .hyper_entropy import Sample
 from .hyperprior import HyperpriorCodec
+from .spread_calibration import channel_bits, spread_shifts
 
 _MODEL_NUMBERS = {"shallow-two-layer": 1, "shallow-jpegl": 2}
 _MAX_SIDE = 768
@@ -50,9 +51,10 @@ def write(codec: HyperpriorCodec, config: HyperpriorConfig, folder: Path, pictur
     (folder / "decoder.onnx").write_bytes(onnx_graph.decoder_graph(codec.synthesis))
     scales = _Scales(codec, config)
     coded = list(_coded(folder, config, scales, pictures))
-    arrays: dict[str, Any] = fit(codec, scales, coded).to_arrays()
+    model = fit(codec, scales, coded)
+    arrays: dict[str, Any] = model.to_arrays()
     np.savez_compressed(folder / "entropy.npz", **arrays)
-    return _entry(codec, config)
+    return _entry(codec, config, integer_cost(codec, model, coded))
 
 
 class _Scales:
@@ -96,14 +98,15 @@ def _coded(folder: Path, config: HyperpriorConfig, scales: _Scales, pictures: li
 
 def fit(codec: HyperpriorCodec, scales: _Scales, coded: list[_Coded]) -> ShallowModel:
     """The integer entropy model of a codec, fitted to coded pictures."""
-    net = _integer_net(codec, [c.hyper for c in coded[:: max(1, len(coded) // _CALIBRATION)]])
+    net = _integer_net(codec, [c.hyper for c in _some(coded)])
     biases = np.rint(ONE * scales.biases).astype(np.int32)
-    samples = [
-        Sample(c.exact, np.rint(c.exact).astype(np.int32), Prior.of_planes(net(c.hyper), biases[c.node])) for c in coded
-    ]
-    bounds = codec.rate.bounds
+    bounds, forms = codec.rate.bounds, codec.rate.integer_forms()
+    samples = _samples(net, biases, coded)
+    context = hyper_entropy.fit(samples, bounds, forms)
+    biases[:, bounds[-1] :] += spread_shifts(context, samples, [c.node for c in coded], len(biases))
+    samples = _samples(net, biases, coded)
+    context = hyper_entropy.fit(samples, bounds, forms)
     means, spreads = np.split(scales.hyper_prior, 2, axis=1)
-    context = hyper_entropy.fit(samples, bounds, codec.rate.integer_forms())
     return ShallowModel(
         context=context,
         alone=hyper_entropy.fit_alone(context, samples),
@@ -116,6 +119,33 @@ def fit(codec: HyperpriorCodec, scales: _Scales, coded: list[_Coded]) -> Shallow
         log_lambda=scales.log_lambda,
         energy=_energy(codec.synthesis, np.exp(np.median(scales.log_inverse, axis=0))),
     )
+
+
+def integer_cost(codec: HyperpriorCodec, model: ShallowModel, coded: list[_Coded]) -> float:
+    """By how many percent the integer hyper-synthesis makes latents larger than the float one that it stands in for."""
+
+    def trained(hyper: Planes) -> Planes:
+        features = ops.convert_to_numpy(codec.hyper_synthesis(hyper.transpose(1, 2, 0)[None].astype(np.float32)))[0]
+        planes: Planes = np.clip(np.rint(ONE * features.transpose(2, 0, 1)), *_FEATURE_RANGE).astype(np.int32)
+        return planes
+
+    some = _some(coded)
+    integers, floats = (
+        sum(channel_bits(model.context, sample).sum() for sample in _samples(predict, model.biases, some))
+        for predict in (model.net, trained)
+    )
+    return float(100.0 * (integers / floats - 1.0))
+
+
+def _some(coded: list[_Coded]) -> list[_Coded]:
+    return coded[:: max(1, len(coded) // _CALIBRATION)]
+
+
+def _samples(predict: Callable[[Planes], Planes], biases: npt.NDArray[np.int32], coded: list[_Coded]) -> list[Sample]:
+    return [
+        Sample(c.exact, np.rint(c.exact).astype(np.int32), Prior.of_planes(predict(c.hyper), biases[c.node]))
+        for c in coded
+    ]
 
 
 def _integer_net(codec: HyperpriorCodec, calibration: list[Planes]) -> IntegerNet:
@@ -141,7 +171,7 @@ def _energy(synthesis: Any, sizes: npt.NDArray[np.float32]) -> npt.NDArray[np.fl
     return energies
 
 
-def _entry(codec: HyperpriorCodec, config: HyperpriorConfig) -> Entry:
+def _entry(codec: HyperpriorCodec, config: HyperpriorConfig, cost: float) -> Entry:
     encode = shallow.macs_per_pixel(codec.analysis, 1) + shallow.macs_per_pixel(codec.hyper_analysis, shallow.STRIDE)
     decode = shallow.macs_per_pixel(codec.synthesis, shallow.STRIDE)
     decode += shallow.macs_per_pixel(codec.hyper_synthesis, shallow.HYPER_STRIDE)
@@ -160,4 +190,5 @@ def _entry(codec: HyperpriorCodec, config: HyperpriorConfig) -> Entry:
         },
         parameters={name: sum(model.count_params() for model in models) for name, models in parts.items()},
         macs=(encode, decode),
+        facts={"integer_hyper_synthesis_costs_percent": round(cost, 3)},
     )

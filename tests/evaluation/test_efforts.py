@@ -8,7 +8,6 @@ import pytest
 from click.testing import CliRunner
 
 from nicodec import images
-from nicodec.evaluation import efforts
 from nicodec.evaluation.__main__ import main
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def test_time_counts_per_megapixel(folder: Path, samples: "Samples", monkeypatch
     """Two pictures of 49152 pixels, two qualities, half a second for each file."""
     images.save(images.from_array(samples.photo(192, 256)), folder / "b.png")
     clock = iter(range(100))
-    monkeypatch.setattr(efforts.time, "perf_counter", lambda: 0.5 * next(clock))
+    monkeypatch.setattr("nicodec.evaluation.efforts.time.perf_counter", lambda: 0.5 * next(clock))
     result = CliRunner().invoke(main, ["efforts", str(folder), "--effort", "1", "--quality", "20,80"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["seconds_per_megapixel"] == pytest.approx(0.5e6 / 49152, abs=0.005)
