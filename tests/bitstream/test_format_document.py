@@ -25,7 +25,9 @@ from nicodec.bitstream.container import (
 from nicodec.bitstream.context import ContextModel
 from nicodec.bitstream.planes import LatentTables
 from nicodec.bitstream.wire import Cursor, encode_varint
+from nicodec.codecs.shallow_model import ShallowModel
 from nicodec.errors import FormatError, UnknownChunkError
+from nicodec.models import zoo
 
 ModelMaker = Callable[..., ContextModel]
 
@@ -127,6 +129,25 @@ def test_arrays_of_an_entropy_model(context_model: ModelMaker) -> None:
     documented = {name: (kind, shape.count(",") + 1) for name, kind, shape, _ in rows}
     assert documented == {name: (str(array.dtype), array.ndim) for name, array in arrays.items()}
     assert LatentTables.from_arrays(arrays).context.channels == 3
+
+
+def test_arrays_of_a_hyperprior_model() -> None:
+    """Likewise, of the shipped model; rows that end in dots stand for one array a layer."""
+    with np.load(zoo.find("shallow-two-layer").path("entropy.npz"), allow_pickle=False) as file:
+        arrays = dict(file)
+    dimensions = {"all": 1, "scalar": 0}
+    documented: dict[str, tuple[list[str], int]] = {}
+    for cell, kinds, shape, *_ in table_rows(section(7), "array | type | shape | range | content"):
+        name = cell.split("`")[0]
+        layers = len(arrays["hyper_net_strides"]) if cell.endswith("...") else 1
+        names = [name, *(f"{name[:-1]}{layer}" for layer in range(1, layers))]
+        documented |= dict.fromkeys(names, (kinds.split(" or "), dimensions.get(shape, shape.count(",") + 1)))
+    assert documented.keys() == arrays.keys()
+    for name, array in arrays.items():
+        kinds, ndim = documented[name]
+        assert str(array.dtype) in kinds, name
+        assert array.ndim == ndim, name
+    assert ShallowModel.from_arrays(arrays).channels == 320
 
 
 def test_limits() -> None:
