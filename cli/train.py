@@ -17,6 +17,7 @@ Examples:
   nicodec train l3ic-64c --data photos/train --valid photos/valid --out runs/64
   nicodec train l3ic-32c --data photos/train --start runs/64 --out runs/32
   nicodec train l3ic-32c --data photos/train --start l3ic-64c --out runs/32
+  nicodec train shallow-jpegl --data photos/train --start runs/two-layer --steps 5000 --out runs/jpegl
   nicodec export runs/32 --data photos/train
 
 Needs the train extra: pip install nicodec[train]
@@ -32,7 +33,13 @@ Needs the train extra: pip install nicodec[train]
     metavar="RUN|MODEL",
     help="Start from the folder of a run or of a model, or from an installed model, with as many or more channels.",
 )
-def command(config: str, data: Path, run: Path, valid: Path | None, start: str | None) -> None:
+@click.option(
+    "--steps",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Steps in all, instead of as many as the configuration says; the learning rate falls accordingly.",
+)
+def command(config: str, data: Path, run: Path, valid: Path | None, start: str | None, steps: int | None) -> None:
     """Train a model with the configuration CONFIG, for instance l3ic-32c.
 
     An interrupted run continues at its last checkpoint when the same command is given again.
@@ -40,6 +47,8 @@ def command(config: str, data: Path, run: Path, valid: Path | None, start: str |
     from ..training.config import load_config
 
     settings = load_config(config)
+    if steps is not None:
+        settings = settings.of_length(steps)
     with training_packages():
         from ..training.loop import train
     train(settings, data, run, validation=valid, start=start)

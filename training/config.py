@@ -1,10 +1,10 @@
 """What a training run needs to know; one instance per file in `training/configs/`."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from ..errors import RequestError
 from ..models.shallow import Architecture
@@ -21,7 +21,7 @@ class RunConfig:
         crop: side of a crop in pixels.
         learning_rate: peak of the cosine schedule, reached after `warmup` steps.
         warmup: steps of linear warm-up.
-        ema: decay of the weight average per step.
+        ema: decay of the weight average per step; smaller over the first steps, where it would remember the start.
         validate_every: steps between validations (and checkpoints).
         validation_pictures: how many pictures of the validation folder are used.
         dtype_policy: Keras policy for the transforms: "mixed_bfloat16" where the processor has bfloat16 instructions
@@ -52,6 +52,10 @@ class RunConfig:
         """
         if self.steps <= self.warmup:
             raise RequestError(f"{self.steps} steps are over before {self.warmup} of warm-up: raise steps")
+
+    def of_length(self, steps: int) -> Self:
+        """The same run over so many steps, at most a tenth of them warm-up."""
+        return replace(self, steps=steps, warmup=min(self.warmup, steps // 10))
 
     def to_json(self) -> dict[str, Any]:
         """All settings as plain JSON values."""

@@ -54,6 +54,16 @@ def test_train_passes_everything_on(run: Run, folder: Path, calls: list[tuple[An
     assert "nicodec export run --data data" in result.stderr
 
 
+def test_a_run_may_be_shorter(run: Run, folder: Path, calls: list[tuple[Any, ...]]) -> None:
+    Path("data").mkdir()
+    result = run("train", "l3ic-16c", "--data", "data", "--out", "run", "--steps", "40")
+    assert result.exit_code == 0
+    config = calls[0][0]
+    assert (config.steps, config.warmup) == (40, 4)
+    assert "trained for 40 steps" in result.stderr
+    assert run("train", "l3ic-16c", "--data", "data", "--out", "run", "--steps", "1").exit_code == 2
+
+
 def test_train_refuses_unknown_names(run: Run, folder: Path, calls: list[tuple[Any, ...]]) -> None:
     Path("data").mkdir()
     result = run("train", "l3ic-17c", "--data", "data", "--out", "run")
