@@ -16,7 +16,8 @@ from ..bitstream.linear_forms import ONE, WEIGHT_BITS, LinearForms
 from ..models.keras_ops import ops
 from .rate import logistic_bits
 
-_MIN_SPREAD = 0.03
+# A logistic has light tails: where it is narrower, what should be zero and is not would cost more than any table asks for.
+_MIN_SPREAD = 0.05
 
 _AROUND = 12.0
 _BOUNDS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)

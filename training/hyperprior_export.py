@@ -190,5 +190,5 @@ def _entry(codec: HyperpriorCodec, config: HyperpriorConfig, cost: float) -> Ent
         },
         parameters={name: sum(model.count_params() for model in models) for name, models in parts.items()},
         macs=(encode, decode),
-        facts={"integer_hyper_synthesis_costs_percent": round(cost, 3)},
+        facts={"integer_hyper_synthesis_costs_percent": round(cost, 3) + 0.0},
     )
