@@ -22,6 +22,7 @@ class RunConfig:
         learning_rate: peak of the cosine schedule, reached after `warmup` steps.
         warmup: steps of linear warm-up.
         ema: decay of the weight average per step; smaller over the first steps, where it would remember the start.
+        clip: largest norm of the gradient of all weights together; larger ones are scaled down to it.
         validate_every: steps between validations (and checkpoints).
         validation_pictures: how many pictures of the validation folder are used.
         dtype_policy: Keras policy for the transforms: "mixed_bfloat16" where the processor has bfloat16 instructions
@@ -39,6 +40,7 @@ class RunConfig:
     learning_rate: float = 5e-4
     warmup: int = 100
     ema: float = 0.995
+    clip: float = 1.0
     validate_every: int = 250
     validation_pictures: int = 8
     dtype_policy: str = "float32"
@@ -98,6 +100,8 @@ class HyperpriorConfig(RunConfig):
         lambdas: weight of the mean squared error (0..255 scale) against one bit per pixel at each anchor of the quality
             scale, ascending; a single one trains a fixed-rate model.
         klt: start the transforms as a KLT.
+        clip: see `RunConfig`; far above the usual norm of 1 to 6, so that batches in which the prior was surprised, whose
+            gradients are the largest, keep their weight.
         context: whether rates count with the context model, or under the hyperprior alone.
     """
 
@@ -106,6 +110,7 @@ class HyperpriorConfig(RunConfig):
     architecture: Architecture
     lambdas: tuple[float, ...]
     klt: bool = True
+    clip: float = 20.0
     context: bool = True
 
 

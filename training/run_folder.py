@@ -75,7 +75,7 @@ def _optimiser(config: Config) -> Any:
         warmup_target=config.learning_rate,
         warmup_steps=config.warmup,
     )
-    return keras.optimizers.Adam(schedule, global_clipnorm=1.0)
+    return keras.optimizers.Adam(schedule, global_clipnorm=config.clip)
 
 
 def _arrays(variables: list[Any]) -> list[npt.NDArray[Any]]:
