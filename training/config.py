@@ -21,7 +21,7 @@ class RunConfig:
         crop: side of a crop in pixels.
         learning_rate: peak of the cosine schedule, reached after `warmup` steps.
         warmup: steps of linear warm-up.
-        ema: decay of the weight average per step; smaller over the first steps, where it would remember the start.
+        ema: decay of the weight average per step.
         clip: largest norm of the gradient of all weights together; larger ones are scaled down to it.
         validate_every: steps between validations (and checkpoints).
         validation_pictures: how many pictures of the validation folder are used.

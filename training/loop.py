@@ -78,7 +78,7 @@ def _run(
         values = codec.train_on_batch(*family.inputs(config, step, crops), return_dict=True)
         state.step = step + 1
         if state.step % _AVERAGE_EVERY == 0:
-            update_average(codec, state, average_decay(config.ema, state.step) ** _AVERAGE_EVERY)
+            update_average(codec, state, config.ema**_AVERAGE_EVERY)
         if state.step % _LOG_EVERY == 0:
             numbers = {name: float(value) for name, value in values.items() if name != "loss"}
             log.add(state.step, "train", numbers)
@@ -92,11 +92,6 @@ def _run(
                 family.steer(codec, config, measured)
             clock.update()
             checkpoint.save(run / CHECKPOINT, codec, state)
-
-
-def average_decay(ema: float, step: int) -> float:
-    """Decay of the weight average per step: at first it covers a tenth of the steps done."""
-    return min(ema, (1.0 + step) / (10.0 + step))
 
 
 class _Clock:

@@ -25,6 +25,6 @@ def published(model: str, architecture: Architecture, *, klt: bool) -> Hyperprio
         crop=192,
         learning_rate=2e-4,
         warmup=200,
-        ema=0.999,
+        ema=0.99,
         validate_every=500,
     )

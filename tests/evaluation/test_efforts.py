@@ -9,6 +9,10 @@ from click.testing import CliRunner
 
 from nicodec import images
 from nicodec.evaluation.__main__ import main
+from nicodec.evaluation.bd_rate import bd_rate
+from nicodec.evaluation.curves import Curve
+from nicodec.evaluation.model_curves import measure_model
+from nicodec.models import zoo
 
 if TYPE_CHECKING:
     from nicodec.tests.samples import Samples
@@ -20,15 +24,20 @@ def folder(tmp_path: Path, samples: "Samples") -> Path:
     return tmp_path
 
 
-def test_weighing_gains_on_rounding(folder: Path) -> None:
+def test_gains_are_those_of_the_curves(folder: Path) -> None:
+    model, paths = zoo.find("shallow-two-layer"), [folder / "a.png"]
+    rounding, weighing = (
+        Curve(name=str(effort), points=tuple(measure_model(model, paths, (20, 50, 80), effort=effort)))
+        for effort in (1, 5)
+    )
     arguments = ["efforts", str(folder), "--effort", "1", "--effort", "5", "--quality", "20,50,80"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
-    rounding, weighing = map(json.loads, result.stdout.splitlines())
-    assert (rounding["effort"], weighing["effort"]) == (1, 5)
-    assert rounding["bd_rate_percent"] == 0
-    assert -10 < weighing["bd_rate_percent"] < 0
-    assert rounding["pictures"] == 1
+    rows = list(map(json.loads, result.stdout.splitlines()))
+    assert [(row["model"], row["pictures"], row["effort"]) for row in rows] == [(model.id, 1, 1), (model.id, 1, 5)]
+    assert rows[0]["bd_rate_percent"] == 0
+    assert rows[1]["bd_rate_percent"] == pytest.approx(bd_rate(rounding, weighing).percent, abs=0.006)
+    assert rows[1]["bd_rate_percent"] != 0
 
 
 def test_time_counts_per_megapixel(folder: Path, samples: "Samples", monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,16 +88,6 @@ def test_the_average_follows_the_weights_slowly() -> None:
     np.testing.assert_allclose(state.average[0], [0.5, 7.0])
 
 
-def test_the_average_forgets_the_start() -> None:
-    """After 200 steps the weights before the first count for nothing; later the decay is as configured."""
-    pytest.importorskip("keras")
-    from nicodec.training.loop import average_decay
-
-    assert np.prod([average_decay(0.999, step) for step in range(1, 201)]) < 1e-6
-    assert average_decay(0.999, 20_000) == 0.999
-    assert average_decay(0.9, 500) == 0.9
-
-
 @pytest.mark.parametrize(("target", "direction"), [(0.5, -1), (1.0, 0), (1.1, 1), (1e-6, -1), (1e6, 1), (None, 0)])
 def test_the_rate_is_steered_to_its_target(config: "L3icConfig", target: float | None, direction: int) -> None:
     """Towards more weight on the distortion if the files are smaller than they may be; never far at once."""
