@@ -144,8 +144,8 @@ def test_arrays_of_a_hyperprior_model() -> None:
         documented |= dict.fromkeys(names, (kinds.split(" or "), dimensions.get(shape, shape.count(",") + 1)))
     assert documented.keys() == arrays.keys()
     for name, array in arrays.items():
-        kinds, ndim = documented[name]
-        assert str(array.dtype) in kinds, name
+        dtypes, ndim = documented[name]
+        assert str(array.dtype) in dtypes, name
         assert array.ndim == ndim, name
     assert ShallowModel.from_arrays(arrays).channels == 320
 
