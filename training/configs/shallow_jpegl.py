@@ -1,7 +1,7 @@
 """The fastest codec: a synthesis of one layer, all qualities in one model.
 
 Its kernel is wider than that of Yang and Mandt, 18: blocks that overlap like this lose nothing to two layers but the
-nonlinearity. Started from a run of shallow_two_layer (`--start`) it needs a few thousand steps.
+nonlinearity. Started from a run of shallow_two_layer (`--start`) it is as good as that but for 0.2 dB before its first step.
 """
 
 from ...models.shallow import Architecture
