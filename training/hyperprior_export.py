@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from ..bitstream.escape import code_lengths
 from ..bitstream.hyper_context import Planes, Prior
 from ..bitstream.linear_forms import ONE
 from ..codecs.shallow_header import NODES, NUMBER
@@ -129,9 +130,9 @@ def integer_cost(codec: HyperpriorCodec, model: ShallowModel, coded: list[_Coded
         planes: Planes = np.clip(np.rint(ONE * features.transpose(2, 0, 1)), *_FEATURE_RANGE).astype(np.int32)
         return planes
 
-    some = _some(coded)
+    some, prices = _some(coded), code_lengths(model.context.tables, hyper_entropy.RANGE)
     integers, floats = (
-        sum(channel_bits(model.context, sample).sum() for sample in _samples(predict, model.biases, some))
+        sum(channel_bits(model.context, prices, sample).sum() for sample in _samples(predict, model.biases, some))
         for predict in (model.net, trained)
     )
     return float(100.0 * (integers / floats - 1.0))

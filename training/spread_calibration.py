@@ -39,18 +39,25 @@ def spread_shifts(
         int32 (count, channels), in 1/16.
     """
     bits = np.zeros((len(SHIFTS), count, model.channels))
+    prices = code_lengths(model.tables, RANGE)
     for number, shift in enumerate(SHIFTS):
         for sample, node in zip(samples, nodes, strict=True):
-            bits[number, node] += channel_bits(model, replace(sample, prior=_shifted(sample.prior, shift)))
+            bits[number, node] += channel_bits(model, prices, replace(sample, prior=_shifted(sample.prior, shift)))
     # A node has few pictures, a rare channel few values: neighbours on both scales have a say.
     smooth = gaussian_filter1d(gaussian_filter1d(bits, _NODE_BLUR, axis=1), _CHANNEL_BLUR, axis=2)
     best: npt.NDArray[np.int32] = np.array(SHIFTS, np.int32)[smooth.argmin(axis=0)]
     return best
 
 
-def channel_bits(model: HyperContext, sample: Sample) -> Floats:
-    """Bits of every channel of a picture with context, (channels,)."""
-    prices, bits = code_lengths(model.tables, RANGE), np.zeros(model.channels)
+def channel_bits(model: HyperContext, prices: npt.NDArray[np.float32], sample: Sample) -> Floats:
+    """Bits of every channel of a picture with context, (channels,).
+
+    Args:
+        model: the entropy model.
+        prices: `code_lengths` of its tables up to RANGE.
+        sample: the picture.
+    """
+    bits = np.zeros(model.channels)
     for step, values in visit(model, sample):
         bases, indexes = step.contexts()
         distances = np.clip(values - bases, -RANGE, RANGE) + RANGE

@@ -105,6 +105,25 @@ def test_training_counts_the_bits_of_what_is_rounded(packed: "Pixels") -> None:
         np.testing.assert_allclose(ops.convert_to_numpy(bits), ops.convert_to_numpy(expected), rtol=1e-5)
 
 
+def test_noise_reaches_the_slope_of_the_latents(
+    packed: "Pixels", differentiate: Callable[..., tuple[float, list[Any]]]
+) -> None:
+    codec = started(CONFIG, packed)
+    position = np.full(2, 1.0, np.float32)
+    latents = ops.convert_to_numpy(codec.latents(packed[:2, :64, :64].astype(np.float32) / 255.0, position))
+    noise = np.random.default_rng(6).uniform(-0.5, 0.5, latents.shape).astype(np.float32)
+    with_noise, without = (
+        differentiate(lambda v, n=n: ops.sum(codec.code(v, position, n)[3]), latents) for n in (noise, None)
+    )
+    assert with_noise[0] == pytest.approx(without[0], rel=1e-5)
+    assert np.mean(np.abs(with_noise[1][0] - without[1][0])) > 0.1 * np.mean(np.abs(without[1][0]))
+
+
+def test_gradients_are_clipped_where_the_configuration_says() -> None:
+    for clip in (0.5, 20.0):
+        assert compiled_codec(replace(CONFIG, clip=clip)).optimizer.global_clipnorm == clip
+
+
 def test_vectors_are_interpolated_between_anchors() -> None:
     layer = Anchored(3, 2)
     layer.build((None,))
