@@ -1,4 +1,4 @@
-"""What can be told about a .nic file without decoding it; imports neither numpy nor a network."""
+"""What can be told about a .nic file without decoding its picture; imports neither numpy nor a network."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -7,12 +7,13 @@ from .bitstream.container import Chunk, ChunkType, ColourSpace, Container, Heade
 from .bitstream.limits import DEFAULT_LIMITS
 from .bitstream.signature import MAGIC
 from .codecs import l3ic_header, shallow_header
-from .errors import ModelError
+from .errors import ModelError, RequestError
 from .models import zoo
 from .sources import Source, opened
 
 if TYPE_CHECKING:
     from .codecs.base import SegmentInfo
+    from .codecs.statistics import GroupStatistics
 
 _BLOCK = 1 << 20
 _PARAMETERS = {module.NUMBER: module.parameters for module in (l3ic_header, shallow_header)}
@@ -33,6 +34,7 @@ class FileInfo:
         arrived: segments that are there whole and undamaged; `header.segments` are expected.
         complete: whether all of the file arrived undamaged.
         segments: what each segment holds, None unless asked for.
+        statistics: of the latents of each group of channels, None unless asked for.
     """
 
     version: str
@@ -44,6 +46,7 @@ class FileInfo:
     arrived: int
     complete: bool
     segments: "tuple[SegmentInfo, ...] | None" = None
+    statistics: "tuple[GroupStatistics, ...] | None" = None
 
     @property
     def bpp(self) -> float:
@@ -81,10 +84,14 @@ class FileInfo:
         }
         if self.segments is not None:
             values["segment_table"] = [_segment_json(segment) for segment in self.segments]
+        if self.statistics is not None:
+            values["statistics"] = [group.to_json() for group in self.statistics]
         return values
 
 
-def info(source: Source, *, segments: bool = False, limits: Limits = DEFAULT_LIMITS) -> FileInfo:
+def info(
+    source: Source, *, segments: bool = False, statistics: bool = False, limits: Limits = DEFAULT_LIMITS
+) -> FileInfo:
     """Describes a .nic file from its header and chunks, without decoding the picture.
 
     A file that is cut off or damaged behind its header is described as far as it arrived; see `FileInfo.complete`.
@@ -92,12 +99,15 @@ def info(source: Source, *, segments: bool = False, limits: Limits = DEFAULT_LIM
     Args:
         source: path, bytes, or binary file, which is read to its end.
         segments: whether to describe every segment too, which imports the file's codec (but loads no model).
+        statistics: whether to tell about the latents too, which decodes them (but runs no network).
         limits: the sizes to accept.
 
     Raises:
         PictureError: the path cannot be read.
-        FormatError: signature or header are not those of a .nic file (see the subclasses).
-        ModelError: segments are asked for and the file's codec is not installed.
+        FormatError: signature or header are not those of a .nic file (see the subclasses); or statistics are asked for
+            and the latents do not decode.
+        RequestError: statistics are asked for and the file's codec has none.
+        ModelError: segments are asked for and the file's codec is not installed, or statistics, and its model is not.
     """
     with opened(source) as stream:
         counted = _CountedStream(stream)
@@ -115,6 +125,7 @@ def info(source: Source, *, segments: bool = False, limits: Limits = DEFAULT_LIM
             arrived=sum(segment.complete for segment in container.segments),
             complete=container.complete,
             segments=_describe(container) if segments else None,
+            statistics=_statistics(container) if statistics else None,
         )
 
 
@@ -189,6 +200,17 @@ def _describe(container: Container) -> "tuple[SegmentInfo, ...]":
     from .codecs.registry import codec_by_number
 
     return codec_by_number(container.header.codec).describe(container)
+
+
+def _statistics(container: Container) -> "tuple[GroupStatistics, ...]":
+    from .codecs.registry import codec_by_number
+    from .codecs.statistics import WithStatistics
+
+    header = container.header
+    codec = codec_by_number(header.codec)
+    if not isinstance(codec, WithStatistics):
+        raise RequestError(f"codec {codec.id} keeps no statistics of its latents: leave that out")
+    return codec.statistics(container, zoo.find_for_file(header.codec, header.model, header.model_hash))
 
 
 def _segment_json(segment: "SegmentInfo") -> dict[str, Any]:

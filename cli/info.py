@@ -12,6 +12,7 @@ from .tables import aligned
 
 if TYPE_CHECKING:
     from ..codecs.base import SegmentInfo
+    from ..codecs.statistics import GroupStatistics
     from ..inspection import FileInfo
 
 
@@ -20,14 +21,21 @@ if TYPE_CHECKING:
 Examples:
   nicodec info photo.nic
   nicodec info --channels photo.nic      one line for every segment
+  nicodec info --statistics photo.nic    one line for every group of latent channels
   nicodec info --json *.nic              one JSON object per file
 """
 )
 @click.argument("files", nargs=-1, required=True, type=options.FILE, metavar="FILE...")
 @click.option("--channels", is_flag=True, help="Also list what each segment holds, its size, checksum and table.")
+@click.option(
+    "--statistics",
+    is_flag=True,
+    help="Also list, for each group of latent channels, the bits it takes, how large its values are and how large they were "
+    "expected to be, in quantisation steps.",
+)
 @options.console_options
-def command(files: tuple[str, ...], channels: bool, console: Console) -> None:
-    """Show what .nic files hold, without decoding them.
+def command(files: tuple[str, ...], channels: bool, statistics: bool, console: Console) -> None:
+    """Show what .nic files hold, without decoding their pictures.
 
     A damaged or cut-off file is shown as far as it arrived; 'nicodec verify' tells whether files are whole. FILE may be
     - for stdin.
@@ -39,7 +47,7 @@ def command(files: tuple[str, ...], channels: bool, console: Console) -> None:
 
         source = streams.stdin() if file == STREAM else file
         with naming("stdin" if file == STREAM else None):
-            found = info(source, segments=channels)
+            found = info(source, segments=channels, statistics=statistics)
         console.result("\n".join(_lines(label(file), found)))
         return found.to_json()
 
@@ -65,11 +73,28 @@ def _lines(name: str, found: "FileInfo") -> Iterable[str]:
     yield f"  metadata  {metadata or 'none'}"
     if found.segments is not None:
         yield from _indented(_segment_table(found.segments))
+    if found.statistics is not None:
+        yield from _indented(_statistics_table(found.statistics))
 
 
 def _segment_table(segments: "Iterable[SegmentInfo]") -> str:
     head = ["segment", "content", "bytes", "crc32", "table", "symbols"]
     rows = [[str(s.index), s.content, str(s.size), f"{s.crc32:08x}", s.table, _range(s.symbols)] for s in segments]
+    return aligned([head, *rows])
+
+
+def _statistics_table(groups: "Iterable[GroupStatistics]") -> str:
+    head = ["channels", "bytes", "zeros", "deviation", "expected 10%", "50%", "90%"]
+    rows = [
+        [
+            f"{g.first}" if g.first == g.last else f"{g.first}-{g.last}",
+            "" if g.bits is None else f"{g.bits / 8:.0f}",
+            f"{g.zeros:.1%}",
+            f"{g.deviation:.3f}",
+            *(["", "", ""] if g.predicted is None else [f"{value:.3f}" for value in g.predicted]),
+        ]
+        for g in groups
+    ]
     return aligned([head, *rows])
 
 

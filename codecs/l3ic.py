@@ -33,6 +33,7 @@ from .ladder import Rung
 from .metadata import chunks_of, picture_of
 from .padding import padded
 from .segments import payload_of
+from .statistics import GroupStatistics
 from .tiling import analyse, analyse_to_symbols, synthesise
 from .trials import CodedTrials, Trials, one_quality_only
 
@@ -179,6 +180,21 @@ class L3ic:
         _check_header(header)
         stripes = planes.stripe_rows(header.latent_height, header.latent_width)
         return tuple(_describe(segment, header, stripes) for segment in container.segments)
+
+    def statistics(self, container: Container, model: Model) -> tuple[GroupStatistics, ...]:
+        """See `WithStatistics.statistics`; one group for each channel."""
+        apart = l3ic_header.is_independent(container.header)
+        return tuple(
+            GroupStatistics(
+                first=channel,
+                last=channel,
+                bits=8.0 * len(payload_of(container, channel)) if apart else None,
+                zeros=float(np.mean(plane == 0)),
+                deviation=float(np.sqrt(np.mean(np.square(plane, dtype=np.float64)))),
+                predicted=None,
+            )
+            for channel, plane in enumerate(self._symbols(container, model, None))
+        )
 
     def _symbols(self, container: Container, model: Model, channels: frozenset[int] | None) -> Symbols:
         header = container.header

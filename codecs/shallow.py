@@ -14,12 +14,13 @@ from ..errors import RequestError
 from ..images import Picture
 from ..models.runtime import load_network
 from ..models.zoo import Model
-from . import shallow_header, shallow_model
+from . import shallow_header, shallow_model, shallow_statistics
 from .base import DecodeRequest, EncodeSettings, Progress, SegmentInfo, no_progress
 from .metadata import picture_of
 from .shallow_decoder import decode_latents, require_segments, restored_alpha, restored_latents
 from .shallow_encoder import analyse_picture, code_latents
 from .shallow_header import STRIDE_LOG2
+from .statistics import GroupStatistics
 from .tiling import synthesise
 from .trials import CodedTrials, Trials
 
@@ -81,6 +82,10 @@ class Shallow:
         stripes = len(shallow_header.stripes_of(header.latent_height, header.latent_width))
         require_segments(header, (header.segments - header.alpha) // stripes - 1)
         return tuple(_describe(segment, header, stripes) for segment in container.segments)
+
+    def statistics(self, container: Container, model: Model) -> tuple[GroupStatistics, ...]:
+        """See `WithStatistics.statistics`."""
+        return shallow_statistics.statistics(container, model)
 
 
 def _require_no_channels(model: Model, settings: EncodeSettings) -> None:

@@ -17,7 +17,7 @@ from ..bitstream.walk import Chooser, Chosen, Step, Walk
 from .shallow_header import FAST
 from .shallow_model import ShallowModel
 
-__all__ = ["Chooser", "as_given", "chooser", "decide"]
+__all__ = ["Chooser", "as_given", "chooser", "decide", "used_groups"]
 
 PLAIN_EFFORT = 1
 """Up to this effort latents are rounded."""
@@ -88,6 +88,11 @@ def decide(context: HyperContext, prior: Prior, profile: int, choose: Chooser) -
     path = Walk(context, prior)
     steps = walk.choose_all(path, range(len(context.groups())), choose)
     return steps, prior.lattice.planes(path.latents)
+
+
+def used_groups(steps: list[list[Chosen]]) -> int:
+    """How many groups a file holds: those after the last one with a value other than zero are left out."""
+    return max((group + 1 for group, chosen in enumerate(steps) if any(c.values.any() for c in chosen)), default=0)
 
 
 def as_given(latents: Planes) -> Chooser:

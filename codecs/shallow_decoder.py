@@ -11,7 +11,6 @@ from ..bitstream.ans import AnsDecoder
 from ..bitstream.container import Container, Header
 from ..bitstream.escape import decode_with_escapes
 from ..bitstream.hyper_context import HyperContext, Planes, Prior, Sites
-from ..bitstream.lattice import Lattice
 from ..bitstream.linear_forms import ONE
 from ..bitstream.walk import Walk
 from ..errors import FormatError
@@ -37,10 +36,17 @@ def decode_latents(container: Container, model: Model) -> Iterator[Planes]:
         FormatError: a segment is missing or damaged, or the header is not one of this codec and model.
         ModelError: the model's files are missing or damaged.
     """
+    for prior, latents in decode_stripes(container, model):
+        del prior
+        yield latents
+
+
+def decode_stripes(container: Container, model: Model) -> Iterator[tuple[Prior, Planes]]:
+    """As `decode_latents`, each stripe with what its hyper-latents predict."""
     tables, layout = checked(container.header, model)
     for stripe in range(len(layout.stripes)):
         decoded = _decode_stripe(container, tables, layout, stripe, False)
-        yield decoded.lattice.planes(decoded.values)
+        yield decoded.prior, decoded.prior.lattice.planes(decoded.values)
 
 
 def restored_latents(container: Container, model: Model, allow_partial: bool) -> Latents:
@@ -63,7 +69,7 @@ def restored_latents(container: Container, model: Model, allow_partial: bool) ->
     latents = np.empty((tables.channels, header.latent_height, header.latent_width), np.float32)
     for stripe, (top, bottom) in enumerate(layout.stripes):
         decoded = _decode_stripe(container, tables, layout, stripe, allow_partial)
-        latents[:, top:bottom] = decoded.lattice.planes(decoded.centroids)
+        latents[:, top:bottom] = decoded.prior.lattice.planes(decoded.centroids)
     latents *= tables.inverse(shallow_header.quality_of(header))
     return latents
 
@@ -119,13 +125,13 @@ class _Decoded:
     """The latents of one stripe.
 
     Attributes:
-        lattice: of the stripe.
+        prior: what the hyper-latents predict.
         values: int32 (sites, channels) the coded integers; zero where a band is missing.
         centroids: float32 (sites, channels) what they stand for, in quantisation steps; predicted where coded groups are
             missing.
     """
 
-    lattice: Lattice
+    prior: Prior
     values: Sites
     centroids: Latents
 
@@ -146,7 +152,7 @@ def _decode_stripe(
     context = tables.of_profile(header.profile)
     walk = None if header.profile == shallow_header.FAST else Walk(context, prior)
     empty = np.zeros(prior.mean.shape, np.int32)
-    decoded = _Decoded(prior.lattice, empty, empty.astype(np.float32))
+    decoded = _Decoded(prior, empty, empty.astype(np.float32))
     lost = False
     for band, (start, stop) in enumerate(tables.spans):
         groups = range(min(start, used), min(stop, used))

@@ -17,7 +17,7 @@ from .padding import padded
 from .shallow_choice import REFINING_EFFORT, chooser, decide
 from .shallow_header import STRIDE_LOG2
 
-ITERATIONS = {7: 40, 8: 120, 9: 400}
+ITERATIONS = {7: 20, 8: 50, 9: 120}
 """Steps of the optimiser at each effort."""
 
 _HALO = 2

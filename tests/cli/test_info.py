@@ -4,14 +4,22 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 from PIL import Image
 
+import nicodec
 from nicodec.bitstream import container
+from nicodec.cli.main import main
 from nicodec.codecs import shallow_header
 from nicodec.models.zoo import Model
+
+from .conftest import assert_one_error
+
+if TYPE_CHECKING:
+    from nicodec.tests.samples import Samples
 
 Run = Callable[..., Result]
 
@@ -82,6 +90,23 @@ def test_channels_list_every_segment(run: Run, folder: Path) -> None:
     assert [set(row) for row in record["segment_table"]] == [
         {"index", "content", "bytes", "crc32", "table", "symbols"}
     ] * 3
+
+
+def test_statistics_list_every_group(tmp_path: Path, samples: "Samples") -> None:
+    """With an installed model: the small one of these tests has no statistics."""
+    path = tmp_path / "photo.nic"
+    path.write_bytes(nicodec.encode(samples.photo(64, 96), model="l3ic-16c"))
+    result = CliRunner().invoke(main, ["info", "--statistics", str(path)])
+    head, *rows = result.stdout.splitlines()[-17:]
+    assert head.split() == ["channels", "bytes", "zeros", "deviation", "expected", "10%", "50%", "90%"]
+    assert [row.split()[0] for row in rows] == [str(channel) for channel in range(16)]
+    record = json.loads(CliRunner().invoke(main, ["info", "--statistics", "--json", str(path)]).stdout)
+    keys = {"channels", "bits", "zeros", "deviation", "predicted_deviation"}
+    assert [set(row) for row in record["statistics"]] == [keys] * 16
+
+
+def test_statistics_need_a_codec_that_has_them(run: Run, coded: Path) -> None:
+    assert_one_error(run("info", "--statistics", "photo.nic"), 2, "codec fake keeps no statistics", "leave that out")
 
 
 def test_stdin_and_several_files(run: Run, coded: Path) -> None:

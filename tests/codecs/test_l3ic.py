@@ -390,3 +390,14 @@ def test_refuses_a_dead_zone_that_is_none(photo: Picture, model: Model, dead_zon
     architecture = {**model.card["architecture"], "dead_zone": dead_zone}
     with pytest.raises(ModelError, match=r"dead zone .*: reinstall the model"):
         CODEC.encode(photo, replace(model, card={**model.card, "architecture": architecture}), EncodeSettings())
+
+
+def test_statistics_of_channels(context: Container, independent: Container, model: Model) -> None:
+    planes = CODEC.decode_planes(context, model, tuple(range(context.header.channels)))
+    for container in (context, independent):
+        groups = CODEC.statistics(container, model)
+        assert [(group.first, group.last) for group in groups] == [(c, c) for c in range(len(planes))]
+        assert [group.zeros for group in groups] == pytest.approx([float(np.mean(plane == 0)) for plane in planes])
+        assert [group.deviation for group in groups] == pytest.approx(np.sqrt(np.mean(planes**2.0, axis=(1, 2))))
+    assert {group.bits for group in CODEC.statistics(context, model)} == {None}
+    assert [group.bits for group in groups] == [8 * segment.size for segment in independent.segments[: len(planes)]]

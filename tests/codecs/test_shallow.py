@@ -260,3 +260,37 @@ def test_contradicting_tables_are_refused(small: Model, name: str, value: npt.ND
     arrays = {**shallow_model.load(small).to_arrays(), name: value}
     with pytest.raises(FormatError, match="reinstall"):
         shallow_model.ShallowModel.from_arrays(arrays)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_statistics_add_up(small: Model, photo: Picture, fast: bool) -> None:
+    """The bits of all groups are those of the file, the rest is what its latents are."""
+    file = coded(photo, small, quality=40, fast_decode=fast)
+    groups = CODEC.statistics(file, small)
+    (latents,) = shallow_decoder.decode_latents(file, small)
+    assert [group.first for group in groups] == [0, *(group.last + 1 for group in groups[:-1])]
+    assert groups[-1].last + 1 == len(latents)
+    _, *bands = file.segments
+    bits = sum(group.bits for group in groups if group.bits is not None)
+    assert bits == pytest.approx(8 * sum(band.size for band in bands), rel=0.01, abs=8 * 4 * len(bands))
+    for group in groups:
+        own = latents[group.first : group.last + 1]
+        assert group.zeros == pytest.approx(np.mean(own == 0))
+        assert group.deviation == pytest.approx(np.sqrt(np.mean(np.square(own.astype(float)))))
+        assert group.predicted is not None
+        assert list(group.predicted) == sorted(group.predicted)
+
+
+def test_statistics_follow_the_scale(small: Model, photo: Picture) -> None:
+    """Better quality means larger latents, and the entropy model expects them."""
+    first, second = (CODEC.statistics(coded(photo, small, quality=q), small)[0] for q in (20, 80))
+    assert second.deviation > 2 * first.deviation
+    assert first.predicted is not None
+    assert second.predicted is not None
+    assert second.predicted[1] > 1.5 * first.predicted[1]
+
+
+def test_groups_that_are_left_out_cost_nothing(small: Model) -> None:
+    file = coded(from_array(np.full((64, 64, 3), 127, np.uint8)), small, quality=0)
+    last = CODEC.statistics(file, small)[-1]
+    assert (last.bits, last.zeros) == (0.0, 1.0)

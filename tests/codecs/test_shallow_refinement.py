@@ -1,4 +1,4 @@
-"""Refinement by gradients: the differentiable twin tells the coder's own bits, and what it guides never gets worse."""
+"""Refinement by gradients: the differentiable twin tells the coder's own bits, and what it guides gets better."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -98,7 +98,8 @@ def test_slopes_follow_finite_differences(
 def test_refined_files_are_worth_their_time(small_shallow: Model, photo: Picture, quality: float, fast: bool) -> None:
     plain, weighed, refined = (cost(photo, small_shallow, quality, effort, fast_decode=fast) for effort in (1, 6, 9))
     assert weighed < plain
-    assert refined <= weighed * 1.002  # the pixels' rounding to bytes is not part of what is compared
+    assert weighed < plain
+    assert refined < 0.95 * weighed
 
 
 @pytest.mark.usefixtures("few_iterations")
