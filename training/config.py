@@ -7,6 +7,7 @@ from pkgutil import iter_modules
 from typing import Any, ClassVar, Self
 
 from ..errors import RequestError
+from ..models.residual_gru import GruArchitecture
 from ..models.shallow import Architecture
 
 
@@ -54,6 +55,11 @@ class RunConfig:
         """
         if self.steps <= self.warmup:
             raise RequestError(f"{self.steps} steps are over before {self.warmup} of warm-up: raise steps")
+
+    @property
+    def drawn(self) -> int:
+        """Crops that a step draws from the training pictures."""
+        return self.batch
 
     def of_length(self, steps: int) -> Self:
         """The same run over so many steps, at most a tenth of them warm-up."""
@@ -114,9 +120,29 @@ class HyperpriorConfig(RunConfig):
     context: bool = True
 
 
-Config = L3icConfig | HyperpriorConfig
-_FAMILIES: dict[str, type[L3icConfig] | type[HyperpriorConfig]] = {
-    kind.family: kind for kind in (L3icConfig, HyperpriorConfig)
+@dataclass(frozen=True, kw_only=True)
+class ProgressiveConfig(RunConfig):
+    """A run of the residual GRU.
+
+    Attributes:
+        architecture: the networks.
+        candidates: crops that are drawn for every one that is trained on: the hardest are taken.
+    """
+
+    family: ClassVar[str] = "progressive"
+
+    architecture: GruArchitecture
+    candidates: int = 3
+
+    @property
+    def drawn(self) -> int:
+        """See `RunConfig.drawn`."""
+        return self.batch * self.candidates
+
+
+Config = L3icConfig | HyperpriorConfig | ProgressiveConfig
+_FAMILIES: dict[str, type[L3icConfig] | type[HyperpriorConfig] | type[ProgressiveConfig]] = {
+    kind.family: kind for kind in (L3icConfig, HyperpriorConfig, ProgressiveConfig)
 }
 
 
@@ -131,11 +157,12 @@ def config_from_json(values: dict[str, Any]) -> Config:
     try:
         if kind is None:
             raise TypeError(f"unknown family {values['family']!r}")
-        if "architecture" in rest:
-            rest["architecture"] = Architecture(**rest["architecture"])
-            rest["lambdas"] = tuple(rest["lambdas"])
+        if kind is HyperpriorConfig:
+            rest |= {"architecture": Architecture(**rest["architecture"]), "lambdas": tuple(rest["lambdas"])}
+        if kind is ProgressiveConfig:
+            rest |= {"architecture": GruArchitecture(**rest["architecture"])}
         return kind(**rest)
-    except TypeError as error:
+    except (KeyError, TypeError) as error:
         raise RequestError(f"the run's configuration does not fit this version: {error}") from error
 
 

@@ -74,7 +74,7 @@ def _run(
         log.add(0, "valid", family.measure(codec, config, pictures))
     bar = tqdm(range(state.step, config.steps), config.model, disable=None, initial=state.step, total=config.steps)
     for step in bar:
-        crops = data.sample_batch(packed, step=step, batch=config.batch, size=config.crop, seed=config.seed)
+        crops = data.sample_batch(packed, step=step, batch=config.drawn, size=config.crop, seed=config.seed)
         values = codec.train_on_batch(*family.inputs(config, step, crops), return_dict=True)
         state.step = step + 1
         if state.step % _AVERAGE_EVERY == 0:

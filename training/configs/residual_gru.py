@@ -1,0 +1,16 @@
+"""The progressive codec: a residual GRU of a quarter of the published width, sixteen levels."""
+
+from ...models.residual_gru import GruArchitecture
+from ..config import ProgressiveConfig
+
+CONFIG = ProgressiveConfig(
+    model="residual-gru",
+    architecture=GruArchitecture(width=0.25),
+    steps=30000,
+    batch=32,
+    crop=32,
+    learning_rate=1e-3,
+    warmup=200,
+    ema=0.999,
+    validate_every=500,
+)

@@ -1,0 +1,78 @@
+"""How the residual GRU is trained; see `families.Family`."""
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import RequestError
+from ..metrics.psnr import psnr
+from ..metrics.ssim import ms_ssim
+from ..models.keras_ops import no_gradients
+from ..models.zoo import Model
+from .config import ProgressiveConfig
+from .data import Pixels
+from .progressive import LEVELS, ProgressiveCodec, build_codec, noise_shape, to_bytes
+from .run_folder import load_average
+
+build = build_codec
+
+
+def columns(config: ProgressiveConfig) -> tuple[str, ...]:
+    """The columns of the log."""
+    del config
+    return *(f"error_{level}" for level in LEVELS), *(
+        f"{name}_{level}" for level in LEVELS for name in ("psnr", "msssim")
+    )
+
+
+def start(codec: ProgressiveCodec, config: ProgressiveConfig, packed: Pixels, source: Path | Model | None) -> None:
+    """Afresh, or from a run of the same architecture."""
+    del packed
+    if source is None:
+        return
+    trained = None if isinstance(source, Model) else load_average(source)
+    if trained is None or not isinstance(trained[1], ProgressiveConfig):
+        raise RequestError("a residual GRU starts from the folder of a run of its own kind: give that to --start")
+    if trained[1].architecture != config.architecture:
+        raise RequestError(f"{source} has another architecture: start from a run of the same one")
+    codec.set_weights(trained[0].get_weights())
+
+
+def inputs(config: ProgressiveConfig, step: int, crops: Pixels) -> tuple[Any, Any]:
+    """The hardest of the crops, and noise for the binariser; depends on the arguments alone."""
+    noise = np.random.default_rng((config.seed, step, 1)).random(noise_shape(config), np.float32)
+    return (hardest(crops, config.batch), noise), None
+
+
+def steer(codec: ProgressiveCodec, config: ProgressiveConfig, numbers: dict[str, float]) -> None:
+    """Does nothing: the objective has no balance."""
+    del codec, config, numbers
+
+
+def measure(codec: ProgressiveCodec, config: ProgressiveConfig, pictures: list[Pixels]) -> dict[str, float]:
+    """PSNR and MS-SSIM of whole pictures at some levels."""
+    del config
+    with no_gradients():
+        rows = [_measure_one(codec, picture) for picture in pictures]
+    names = [f"{name}_{level}" for level in LEVELS for name in ("psnr", "msssim")]
+    return dict(zip(names, np.mean(rows, axis=0).tolist(), strict=True))
+
+
+def hardest(crops: Pixels, count: int) -> Pixels:
+    """Those of some crops (n, h, w, 3) that compress worst without loss, as differences to the left, by DEFLATE.
+
+    The original trained on the tiles of each picture that PNG compresses worst (Toderici et al., section 4.1).
+    """
+    if len(crops) == count:
+        return crops
+    differences = np.diff(crops, axis=2, prepend=0)  # bytes wrap around, as PNG's do
+    sizes = [len(zlib.compress(crop.tobytes(), 1)) for crop in differences]
+    return crops[np.sort(np.argsort(sizes, kind="stable")[len(crops) - count :])]
+
+
+def _measure_one(codec: ProgressiveCodec, picture: Pixels) -> list[float]:
+    restored = codec.restore(picture[None].astype(np.float32) / 255.0 - 0.5)
+    samples = [to_bytes(restored[level])[0] for level in LEVELS]
+    return [value for image in samples for value in (psnr(picture, image), ms_ssim(picture, image))]
