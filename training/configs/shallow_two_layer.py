@@ -12,6 +12,6 @@ CONFIG = HyperpriorConfig(
     crop=192,
     learning_rate=4e-4,
     warmup=300,
-    ema=0.999,
+    ema=0.9997,
     validate_every=1000,
 )
