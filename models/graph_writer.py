@@ -3,6 +3,7 @@
 The same calls always give the same bytes: the content hash of a model covers them.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,17 +41,23 @@ class GraphWriter:
         self._initialisers.append(numpy_helper.from_array(np.array(value, dtype), name))
         return name
 
-    def serialise(self, name: str, purpose: str, source: onnx.ValueInfoProto, target: onnx.ValueInfoProto) -> bytes:
+    def serialise(
+        self,
+        name: str,
+        purpose: str,
+        sources: Sequence[onnx.ValueInfoProto],
+        targets: Sequence[onnx.ValueInfoProto],
+    ) -> bytes:
         """Closes the graph and returns the file.
 
         Args:
             name: of the graph.
             purpose: one line for people who open the file.
-            source: the input, made by `port`.
-            target: the output, made by `port`.
+            sources: the inputs, made by `port`.
+            targets: the outputs, made by `port`.
         """
         model = helper.make_model(
-            helper.make_graph(self._nodes, name, [source], [target], self._initialisers),
+            helper.make_graph(self._nodes, name, sources, targets, self._initialisers),
             producer_name="nicodec",
             doc_string=purpose,
             opset_imports=[helper.make_opsetid("", OPSET)],

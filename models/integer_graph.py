@@ -36,8 +36,8 @@ def integer_graph(net: IntegerNet) -> bytes:
     return graph.serialise(
         "integer_net",
         "exact integer network of a nicodec model",
-        port("planes", TensorProto.INT32, "n", net.inputs, "h", "w"),
-        port("features", TensorProto.INT32, "n", net.outputs, "feature_h", "feature_w"),
+        [port("planes", TensorProto.INT32, "n", net.inputs, "h", "w")],
+        [port("features", TensorProto.INT32, "n", net.outputs, "feature_h", "feature_w")],
     )
 
 

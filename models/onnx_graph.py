@@ -7,8 +7,11 @@ when it loads the file. The same weights always give the same bytes.
     encoder         Transpose, Cast, Mul 1/255 | analysis layers
     hyper_encoder                                hyper-analysis layers
     decoder                                      synthesis layers | Clip, Mul 255, Round, Cast to uint8, Transpose
+
+Recurrent transforms stay float32 on both sides: they are run again and again on what is left of the picture.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from onnx import TensorProto
@@ -38,13 +41,13 @@ def encoder_graph(analysis: Any) -> bytes:
     x = graph.add("Transpose", "pixels", perm=_TO_CHANNELS_FIRST)
     x = graph.add("Cast", x, to=TensorProto.FLOAT)
     x = graph.add("Mul", x, graph.constant("pixel_scale", 1.0 / 255.0))
-    x = add_layers(graph, analysis, x)
+    (x,) = add_layers(graph, analysis, x)
     graph.add("Identity", x, output="latents")
     return graph.serialise(
         analysis.name,
         _purpose(analysis),
-        port("pixels", TensorProto.UINT8, "n", "h", "w", analysis.input_shape[-1]),
-        port("latents", TensorProto.FLOAT, "n", analysis.output_shape[-1], "latent_h", "latent_w"),
+        [port("pixels", TensorProto.UINT8, "n", "h", "w", analysis.input_shape[-1])],
+        [port("latents", TensorProto.FLOAT, "n", analysis.output_shape[-1], "latent_h", "latent_w")],
     )
 
 
@@ -64,12 +67,13 @@ def hyper_encoder_graph(hyper_analysis: Any) -> bytes:
         ModelError: a weight is beyond the range of half precision.
     """
     graph = GraphWriter()
-    graph.add("Identity", add_layers(graph, hyper_analysis, "latents"), output="hyper_latents")
+    (x,) = add_layers(graph, hyper_analysis, "latents")
+    graph.add("Identity", x, output="hyper_latents")
     return graph.serialise(
         hyper_analysis.name,
         _purpose(hyper_analysis),
-        port("latents", TensorProto.FLOAT, "n", hyper_analysis.input_shape[-1], "h", "w"),
-        port("hyper_latents", TensorProto.FLOAT, "n", hyper_analysis.output_shape[-1], "hyper_h", "hyper_w"),
+        [port("latents", TensorProto.FLOAT, "n", hyper_analysis.input_shape[-1], "h", "w")],
+        [port("hyper_latents", TensorProto.FLOAT, "n", hyper_analysis.output_shape[-1], "hyper_h", "hyper_w")],
     )
 
 
@@ -88,7 +92,7 @@ def decoder_graph(synthesis: Any) -> bytes:
         ModelError: a weight is beyond the range of half precision.
     """
     graph = GraphWriter()
-    x = add_layers(graph, synthesis, "latents")
+    (x,) = add_layers(graph, synthesis, "latents")
     x = graph.add("Clip", x, graph.constant("black", 0.0), graph.constant("white", 1.0))
     x = graph.add("Mul", x, graph.constant("pixel_scale", 255.0))
     x = graph.add("Round", x)
@@ -97,9 +101,43 @@ def decoder_graph(synthesis: Any) -> bytes:
     return graph.serialise(
         synthesis.name,
         _purpose(synthesis),
-        port("latents", TensorProto.FLOAT, "n", synthesis.input_shape[-1], "h", "w"),
-        port("pixels", TensorProto.UINT8, "n", "pixel_h", "pixel_w", synthesis.output_shape[-1]),
+        [port("latents", TensorProto.FLOAT, "n", synthesis.input_shape[-1], "h", "w")],
+        [port("pixels", TensorProto.UINT8, "n", "pixel_h", "pixel_w", synthesis.output_shape[-1])],
     )
+
+
+def recurrent_graph(iteration: Any) -> bytes:
+    """Writes one iteration of a recurrent transform.
+
+    Args:
+        iteration: functional Keras model of data and states, each (n, h, w, channels), to a result and states.
+
+    Returns:
+        An ONNX file from float32 tensors (n, channels, h, w), named as the model's inputs, to float32 tensors of that
+        kind, the first named "result", the states as the inputs that they go into next, with "_next" added.
+
+    Raises:
+        RequestError: the model holds a layer, or a kind of it, that has no ONNX form here.
+        ModelError: a weight is beyond the range of half precision.
+    """
+    graph = GraphWriter()
+    entries = [tensor.name for tensor in iteration.inputs]
+    exits = ["result", *(f"{name}_next" for name in entries[1:])]
+    for found, name in zip(add_layers(graph, iteration, *entries), exits, strict=True):
+        graph.add("Identity", found, output=name)
+    return graph.serialise(
+        iteration.name,
+        _purpose(iteration),
+        _float_ports(iteration.inputs, entries),
+        _float_ports(iteration.outputs, exits),
+    )
+
+
+def _float_ports(tensors: Sequence[Any], names: Sequence[str]) -> list[Any]:
+    return [
+        port(name, TensorProto.FLOAT, "n", tensor.shape[-1], f"{name}_h", f"{name}_w")
+        for tensor, name in zip(tensors, names, strict=True)
+    ]
 
 
 def _purpose(transform: Any) -> str:

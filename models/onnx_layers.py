@@ -18,22 +18,22 @@ from .shallow import Compress
 from .transposed_graph import TransposedConvolution, add_transposed_convolution
 
 
-def add_layers(graph: GraphWriter, model: Any, entry: str) -> str:
-    """Adds the layers between a model's input and output.
+def add_layers(graph: GraphWriter, model: Any, *entries: str) -> tuple[str, ...]:
+    """Adds the layers between a model's inputs and outputs.
 
     Args:
         graph: where to.
-        model: a functional Keras model with one input and one output.
-        entry: the tensor that the first layer is fed from.
+        model: a functional Keras model.
+        *entries: the tensors that its inputs stand for.
 
     Returns:
-        The tensor that the last layer gives.
+        The tensors that its outputs stand for.
 
     Raises:
         RequestError: the model holds a layer, or a kind of it, that has no ONNX form here.
         ModelError: a weight is beyond the range of half precision.
     """
-    names = {id(model.inputs[0]): entry}
+    names = {id(tensor): entry for tensor, entry in zip(model.inputs, entries, strict=True)}
     for layer in model.layers:  # Keras keeps them in topological order
         if isinstance(layer, keras.layers.InputLayer):
             continue
@@ -43,9 +43,9 @@ def add_layers(graph: GraphWriter, model: Any, entry: str) -> str:
             raise _unsupported(layer, f"a {type(layer).__name__}", supported)
         inputs = layer.input if isinstance(layer.input, list) else [layer.input]
         if any(id(tensor) not in names for tensor in inputs):
-            raise _unsupported(layer, "fed by a second input or a layer used twice", "layers used once, in one model")
+            raise _unsupported(layer, "fed by another model or a layer used twice", "layers used once, in one model")
         names[id(layer.output)] = convert(graph, layer, *(names[id(tensor)] for tensor in inputs))
-    return names[id(model.outputs[0])]
+    return tuple(names[id(tensor)] for tensor in model.outputs)
 
 
 def _weights(graph: GraphWriter, layer: Any) -> dict[str, str]:
@@ -117,15 +117,20 @@ def _relu(graph: GraphWriter, layer: Any, x: str) -> str:
 
 
 def _activation(graph: GraphWriter, layer: Any, x: str) -> str:
-    if layer.activation is not keras.activations.sigmoid:
-        raise _unsupported(layer, f"the activation {layer.activation.__name__}", "sigmoid alone")
-    return graph.add("Sigmoid", x)
+    operator = _ACTIVATIONS.get(layer.activation)
+    if operator is None:
+        raise _unsupported(layer, f"the activation {layer.activation.__name__}", "sigmoid, tanh and elu")
+    return graph.add(operator, x)
 
 
 def _sum(graph: GraphWriter, layer: Any, *terms: str) -> str:
     if len(terms) != 2:
         raise _unsupported(layer, f"a sum of {len(terms)}", "sums of two")
     return graph.add("Add", *terms)
+
+
+def _difference(graph: GraphWriter, layer: Any, *terms: str) -> str:
+    return graph.add("Sub", *terms)
 
 
 def _product(graph: GraphWriter, layer: Any, *factors: str) -> str:
@@ -164,6 +169,12 @@ def _compress(graph: GraphWriter, layer: Any, x: str) -> str:
     return graph.add("Mul", graph.add("Sign", x), magnitude)
 
 
+_ACTIVATIONS = {
+    keras.activations.sigmoid: "Sigmoid",
+    keras.activations.tanh: "Tanh",
+    keras.activations.elu: "Elu",
+}
+
 _CONVERTERS: dict[type, Callable[..., str]] = {
     keras.layers.Rescaling: _rescaling,
     keras.layers.Conv2D: _convolution,
@@ -172,6 +183,7 @@ _CONVERTERS: dict[type, Callable[..., str]] = {
     keras.layers.ReLU: _relu,
     keras.layers.Activation: _activation,
     keras.layers.Add: _sum,
+    keras.layers.Subtract: _difference,
     keras.layers.Multiply: _product,
     DepthToSpace: _depth_to_space,
     ChannelScale: _channel_scale,

@@ -9,6 +9,9 @@ The contract of the arrays is the same for every backend:
     decoder         float32 latents (1, channels, h, w) in the model's units
                     -> uint8 pixels (1, stride h, stride w, 3), RGB
 
+A recurrent model has an encoder and a decoder that do one iteration each. They take float32 data and states
+(1, channels, h, w), and return a result and the states after it; see `residual_gru`.
+
 The units are the model's quantisation steps where its codec has no gains. Only codecs with a hyperprior have a
 hyper-encoder; decoding never runs it, for the hyper-synthesis is an integer network (see `integer_net`).
 
@@ -47,6 +50,18 @@ class Network(Protocol):
         ...
 
 
+class RecurrentNetwork(Protocol):
+    """One iteration of a recurrent part of a model, ready to run."""
+
+    def __call__(self, *arrays: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], ...]:
+        """Runs the network on data and states; returns a result and states.
+
+        Raises:
+            BackendError: the inference runtime failed, for instance for want of memory.
+        """
+        ...
+
+
 class _Backend(NamedTuple):
     module: str
     loader: str
@@ -63,7 +78,7 @@ _BACKENDS = {
 BACKENDS = tuple(_BACKENDS)
 """Names of the backends, the default first."""
 
-_networks: dict[tuple[Path, str, int | None], Network] = {}
+_networks: dict[tuple[Path, str, int | None], Any] = {}
 
 
 def load_network(model: Model, part: Part, *, backend: str = BACKENDS[0], threads: int | None = None) -> Network:
@@ -84,6 +99,20 @@ def load_network(model: Model, part: Part, *, backend: str = BACKENDS[0], thread
         ModelMismatchError: the model's files are damaged.
         BackendError: the backend's package is not installed or cannot load the network.
     """
+    network: Network = _loaded(model, part, backend, threads, "")
+    return network
+
+
+def load_recurrent(
+    model: Model, part: Part, *, backend: str = BACKENDS[0], threads: int | None = None
+) -> RecurrentNetwork:
+    """Loads one iteration of a part of a recurrent model; arguments and errors as for `load_network`."""
+    network: RecurrentNetwork = _loaded(model, part, backend, threads, "_recurrent")
+    return network
+
+
+def _loaded(model: Model, part: Part, backend: str, threads: int | None, kind: str) -> Any:
+    """What the loader of a kind makes of a part, made once."""
     if backend not in _BACKENDS:
         raise RequestError(f"no backend {backend!r}: choose one of {', '.join(BACKENDS)}")
     if threads is not None and threads < 1:
@@ -91,7 +120,7 @@ def load_network(model: Model, part: Part, *, backend: str = BACKENDS[0], thread
     key = (model.path(f"{part}.onnx"), backend, threads)
     if key not in _networks:
         model.verify()
-        _networks[key] = _Guarded(_load(model, part, backend, threads), backend, f"the {part} of {model.id}")
+        _networks[key] = _Guarded(_load(model, part, backend, threads, kind), backend, f"the {part} of {model.id}")
     return _networks[key]
 
 
@@ -113,27 +142,27 @@ def converted(array: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]
 class _Guarded:
     """A network whose runtime's exceptions arrive as `BackendError`."""
 
-    def __init__(self, network: Network, backend: str, subject: str) -> None:
+    def __init__(self, network: Any, backend: str, subject: str) -> None:
         self._network = network
         self._backend = backend
         self._subject = subject
 
-    def __call__(self, array: npt.NDArray[Any], /) -> npt.NDArray[Any]:
+    def __call__(self, *arrays: npt.NDArray[Any]) -> Any:
         try:
-            return self._network(array)
+            return self._network(*arrays)
         except Exception as error:
-            task = f"run {self._subject} on an array {array.dtype}{list(array.shape)}"
+            task = f"run {self._subject} on an array {arrays[0].dtype}{list(arrays[0].shape)}"
             raise _failure(self._backend, task, error) from error
 
 
-def _load(model: Model, part: Part, backend: str, threads: int | None) -> Network:
+def _load(model: Model, part: Part, backend: str, threads: int | None, kind: str) -> Any:
     module, loader, install = _BACKENDS[backend]
     try:
         implementation = import_module(f".backends.{module}", __package__)
     except ImportError as error:
         raise BackendError(f"backend {backend} cannot be imported ({_one_line(error)}): {install}") from error
     try:
-        network: Network = getattr(implementation, loader)(model, part, threads)
+        network = getattr(implementation, loader + kind)(model, part, threads)
     except NicodecError:
         raise
     except Exception as error:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import BackendError
-from ..runtime import Network, Part
+from ..runtime import Network, Part, RecurrentNetwork
 from ..zoo import Model
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -24,7 +24,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from .. import keras_weights, l3ic, shallow
+from .. import keras_weights, l3ic, residual_gru, shallow
 
 _Card = Mapping[str, Any]
 
@@ -55,8 +55,14 @@ def _shallow_architecture(card: _Card) -> shallow.Architecture:
     return shallow.Architecture(**{name: value for name, value in card.items() if name in names})
 
 
+def _gru_architecture(card: _Card) -> residual_gru.GruArchitecture:
+    names = {field.name for field in fields(residual_gru.GruArchitecture)}
+    return residual_gru.GruArchitecture(**{name: value for name, value in card.items() if name in names})
+
+
 _FAMILIES = {
     "l3ic": _Family(_channels, l3ic.analysis, l3ic.synthesis),
+    "residual_gru": _Family(_gru_architecture, residual_gru.encoder, residual_gru.decoder),
     "shallow": _Family(_shallow_architecture, shallow.analysis, shallow.synthesis, shallow.hyper_analysis),
 }
 
@@ -77,6 +83,19 @@ def load(model: Model, part: Part, threads: int | None) -> Network:
     if threads is not None:
         _set_threads(threads)
     return _RUNNERS[part](definition(model, part))
+
+
+def load_recurrent(model: Model, part: Part, threads: int | None) -> RecurrentNetwork:
+    """As `load`, for one iteration of a recurrent model."""
+    if threads is not None:
+        _set_threads(threads)
+    iteration = definition(model, part)
+
+    def run(*arrays: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], ...]:
+        results = iteration([ops.transpose(array, (0, 2, 3, 1)) for array in arrays], training=False)
+        return tuple(np.asarray(ops.convert_to_numpy(ops.transpose(result, (0, 3, 1, 2)))) for result in results)
+
+    return run
 
 
 def definition(model: Model, part: Part) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from ..runtime import Network, Part, converted
+from ..runtime import Network, Part, RecurrentNetwork, converted
 from ..zoo import Model
 
 _TYPES = {"tensor(float)": np.float32, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8}
@@ -24,14 +24,7 @@ def load(model: Model, part: Part, threads: int | None) -> Network:
         part: which part of the model.
         threads: size of the thread pool; None for as many as there are processors for this process.
     """
-    options = ort.SessionOptions()
-    options.log_severity_level = _SEVERITY
-    options.inter_op_num_threads = 1
-    options.intra_op_num_threads = threads or _processors()
-    # Idle threads sleep, so that they take nothing from the entropy coder or from other processes.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    path = model.path(f"{part}.onnx")
-    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = _session(model, part, threads)
     (source,) = session.get_inputs()
     dtype = _TYPES[source.type]
 
@@ -40,6 +33,27 @@ def load(model: Model, part: Part, threads: int | None) -> Network:
         return np.asarray(output)
 
     return run
+
+
+def load_recurrent(model: Model, part: Part, threads: int | None) -> RecurrentNetwork:
+    """Loads `<part>.onnx` of a recurrent model; arguments as for `load`."""
+    session = _session(model, part, threads)
+    names = [source.name for source in session.get_inputs()]
+
+    def run(*arrays: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], ...]:
+        return tuple(session.run(None, dict(zip(names, arrays, strict=True))))
+
+    return run
+
+
+def _session(model: Model, part: Part, threads: int | None) -> Any:
+    options = ort.SessionOptions()
+    options.log_severity_level = _SEVERITY
+    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = threads or _processors()
+    # Idle threads sleep, so that they take nothing from the entropy coder or from other processes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return ort.InferenceSession(model.path(f"{part}.onnx"), options, providers=["CPUExecutionProvider"])
 
 
 def _processors() -> int:

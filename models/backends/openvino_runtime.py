@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ..runtime import Network, Part, converted
+from ..runtime import Network, Part, RecurrentNetwork, converted
 from ..zoo import Model
 
 
@@ -26,14 +26,39 @@ def load_bf16(model: Model, part: Part, threads: int | None) -> Network:
     return _load(model, part, threads, "bf16")
 
 
+def load_recurrent(model: Model, part: Part, threads: int | None) -> RecurrentNetwork:
+    """Loads `<part>.onnx` of a recurrent model to compute in float32; arguments as for `load`."""
+    return _load_recurrent(model, part, threads, "f32")
+
+
+def load_bf16_recurrent(model: Model, part: Part, threads: int | None) -> RecurrentNetwork:
+    """Loads `<part>.onnx` of a recurrent model to compute in bfloat16 where the processor can; arguments as for `load`."""
+    return _load_recurrent(model, part, threads, "bf16")
+
+
 def _load(model: Model, part: Part, threads: int | None, precision: str) -> Network:
-    configuration: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
-    if threads is not None:
-        configuration["INFERENCE_NUM_THREADS"] = threads
-    compiled = ov.Core().compile_model(model.path(f"{part}.onnx"), "CPU", configuration)
+    compiled = _compiled(model, part, threads, precision)
     dtype = compiled.input(0).element_type.to_dtype()
 
     def run(array: npt.NDArray[Any], /) -> npt.NDArray[Any]:
         return np.asarray(compiled(np.ascontiguousarray(converted(array, dtype)))[0])
 
     return run
+
+
+def _load_recurrent(model: Model, part: Part, threads: int | None, precision: str) -> RecurrentNetwork:
+    compiled = _compiled(model, part, threads, precision)
+    count = len(compiled.outputs)
+
+    def run(*arrays: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], ...]:
+        results = compiled([np.ascontiguousarray(array) for array in arrays])
+        return tuple(np.array(results[index]) for index in range(count))
+
+    return run
+
+
+def _compiled(model: Model, part: Part, threads: int | None, precision: str) -> Any:
+    configuration: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+    if threads is not None:
+        configuration["INFERENCE_NUM_THREADS"] = threads
+    return ov.Core().compile_model(model.path(f"{part}.onnx"), "CPU", configuration)

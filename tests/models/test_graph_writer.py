@@ -64,7 +64,7 @@ def test_l3ic_keeps_its_bytes(transform: str, digest: str) -> None:
 def test_a_file_says_what_it_is() -> None:
     graph = GraphWriter()
     graph.add("Add", "x", graph.constant("one", 1.0), output="y")
-    file = graph.serialise("increment", "adds one", port("x", FLOAT, "n", 3), port("y", FLOAT, "n", 3))
+    file = graph.serialise("increment", "adds one", [port("x", FLOAT, "n", 3)], [port("y", FLOAT, "n", 3)])
     model = onnx.load_model_from_string(file)
     assert (model.producer_name, model.graph.name, model.doc_string) == ("nicodec", "increment", "adds one")
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 17)]
@@ -80,7 +80,7 @@ def test_a_wrong_graph_is_not_written() -> None:
     graph = GraphWriter()
     graph.add("Add", "x", "nothing", output="y")
     with pytest.raises(onnx.checker.ValidationError):
-        graph.serialise("wrong", "adds nothing", port("x", FLOAT, 3), port("y", FLOAT, 3))
+        graph.serialise("wrong", "adds nothing", [port("x", FLOAT, 3)], [port("y", FLOAT, 3)])
 
 
 def test_integer_networks_are_written_without_keras() -> None:
