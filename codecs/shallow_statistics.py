@@ -58,7 +58,7 @@ class _Group:
             bits=self._bits,
             zeros=1.0 - self._others / count,
             size=float(np.sqrt(self._squares / count)),
-            residual=float(np.sqrt(self._residual_squares / max(1, coded))),
+            residual=float(np.sqrt(self._residual_squares / coded)) if coded else None,
             expected=self._expected() if coded else None,
         )
 

@@ -19,7 +19,7 @@ class GroupStatistics:
         zeros: share of latents that are zero.
         size: root of their mean square, in quantisation steps.
         residual: root of the mean square of what is coded, latents less the integers that were predicted; None where
-            nothing is predicted.
+            nothing is predicted, or no latent is coded.
         expected: of the standard deviations of what is coded, as the entropy model expected them, the 10th, 50th and 90th
             percentile over all latents; None where it expects nothing, or no latent is coded.
     """

@@ -304,7 +304,7 @@ def test_statistics_follow_the_scale(small: Model, photo: Picture) -> None:
 def test_groups_that_are_left_out_cost_nothing(small: Model) -> None:
     file = coded(from_array(np.full((64, 64, 3), 127, np.uint8)), small, quality=0)
     last = CODEC.statistics(file, small)[-1]
-    assert (last.bits, last.zeros, last.size, last.expected) == (0.0, 1.0, 0.0, None)
+    assert (last.bits, last.zeros, last.size, last.residual, last.expected) == (0.0, 1.0, 0.0, None, None)
 
 
 def test_statistics_pass_over_alpha_and_refuse_what_is_missing(small: Model, samples: "Samples") -> None:
