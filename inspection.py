@@ -34,7 +34,7 @@ class FileInfo:
         arrived: segments that are there whole and undamaged; `header.segments` are expected.
         complete: whether all of the file arrived undamaged.
         segments: what each segment holds, None unless asked for.
-        statistics: of the latents of each group of channels, None unless asked for.
+        statistics: of the latents of each group of channels, None unless asked for, and of a file that is not whole.
     """
 
     version: str
@@ -92,14 +92,14 @@ class FileInfo:
 def info(
     source: Source, *, segments: bool = False, statistics: bool = False, limits: Limits = DEFAULT_LIMITS
 ) -> FileInfo:
-    """Describes a .nic file from its header and chunks, without decoding the picture.
+    """Describes a .nic file from its header and chunks, without decoding the picture; for statistics, its latents.
 
     A file that is cut off or damaged behind its header is described as far as it arrived; see `FileInfo.complete`.
 
     Args:
         source: path, bytes, or binary file, which is read to its end.
         segments: whether to describe every segment too, which imports the file's codec (but loads no model).
-        statistics: whether to tell about the latents too, which decodes them (but runs no network).
+        statistics: whether to tell about the latents too, which decodes them (but runs no network), if the file is whole.
         limits: the sizes to accept.
 
     Raises:
@@ -107,7 +107,8 @@ def info(
         FormatError: signature or header are not those of a .nic file (see the subclasses); or statistics are asked for
             and the latents do not decode.
         RequestError: statistics are asked for and the file's codec has none.
-        ModelError: segments are asked for and the file's codec is not installed, or statistics, and its model is not.
+        ModelError: segments or statistics are asked for and the file's codec is not installed; or statistics, and its
+            model is missing or damaged.
     """
     with opened(source) as stream:
         counted = _CountedStream(stream)
@@ -125,7 +126,7 @@ def info(
             arrived=sum(segment.complete for segment in container.segments),
             complete=container.complete,
             segments=_describe(container) if segments else None,
-            statistics=_statistics(container) if statistics else None,
+            statistics=_statistics(container) if statistics and container.complete else None,
         )
 
 
@@ -209,7 +210,7 @@ def _statistics(container: Container) -> "tuple[GroupStatistics, ...]":
     header = container.header
     codec = codec_by_number(header.codec)
     if not isinstance(codec, WithStatistics):
-        raise RequestError(f"codec {codec.id} keeps no statistics of its latents: leave that out")
+        raise RequestError(f"codec {codec.id} has no statistics of latents to show: leave statistics out")
     return codec.statistics(container, zoo.find_for_file(header.codec, header.model, header.model_hash))
 
 

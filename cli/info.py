@@ -30,8 +30,9 @@ Examples:
 @click.option(
     "--statistics",
     is_flag=True,
-    help="Also list, for each group of latent channels, the bits it takes, how large its values are and how large they were "
-    "expected to be, in quantisation steps.",
+    help="Also list groups of latent channels: bytes (without what holds the file together), share of zeros, and in "
+    "quantisation steps the size of the values, what of it was not predicted (residual), and how large that was expected to "
+    "be (10th, 50th and 90th percentile). Decodes the latents, so it needs a whole file and its model.",
 )
 @options.console_options
 def command(files: tuple[str, ...], channels: bool, statistics: bool, console: Console) -> None:
@@ -48,13 +49,13 @@ def command(files: tuple[str, ...], channels: bool, statistics: bool, console: C
         source = streams.stdin() if file == STREAM else file
         with naming("stdin" if file == STREAM else None):
             found = info(source, segments=channels, statistics=statistics)
-        console.result("\n".join(_lines(label(file), found)))
+        console.result("\n".join(_lines(label(file), found, statistics)))
         return found.to_json()
 
     batch.run(files, describe, command="info", name=lambda file: file, console=console)
 
 
-def _lines(name: str, found: "FileInfo") -> Iterable[str]:
+def _lines(name: str, found: "FileInfo", statistics: bool) -> Iterable[str]:
     header = found.header
     kind = ("gray" if header.space.name == "GRAY" else "RGB") + (" with alpha" if header.alpha else "")
     model = found.model or f"number {header.model}, not installed"
@@ -73,6 +74,8 @@ def _lines(name: str, found: "FileInfo") -> Iterable[str]:
     yield f"  metadata  {metadata or 'none'}"
     if found.segments is not None:
         yield from _indented(_segment_table(found.segments))
+    if statistics and found.statistics is None:
+        yield "  statistics none: they need a whole file"
     if found.statistics is not None:
         yield from _indented(_statistics_table(found.statistics))
 
@@ -84,18 +87,23 @@ def _segment_table(segments: "Iterable[SegmentInfo]") -> str:
 
 
 def _statistics_table(groups: "Iterable[GroupStatistics]") -> str:
-    head = ["channels", "bytes", "zeros", "deviation", "expected 10%", "50%", "90%"]
+    head = ["channels", "bytes", "zeros", "size", "residual", "expected p10", "expected p50", "expected p90"]
     rows = [
         [
             f"{g.first}" if g.first == g.last else f"{g.first}-{g.last}",
-            "" if g.bits is None else f"{g.bits / 8:.0f}",
+            _figure(None if g.bits is None else g.bits / 8, 0),
             f"{g.zeros:.1%}",
-            f"{g.deviation:.3f}",
-            *(["", "", ""] if g.predicted is None else [f"{value:.3f}" for value in g.predicted]),
+            _figure(g.size),
+            _figure(g.residual),
+            *map(_figure, g.expected or (None, None, None)),
         ]
         for g in groups
     ]
     return aligned([head, *rows])
+
+
+def _figure(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _range(symbols: tuple[int, int] | None) -> str:

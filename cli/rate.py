@@ -85,7 +85,7 @@ def rate_options(function: Command) -> Command:
         show_default=True,
         metavar="1..9",
         help="How hard to look for a smaller file of the same quality, where the codec can: 1 rounds, 2 to 6 weigh bits "
-        "against errors, 7 to 9 refine for a minute or more and need the train extra.",
+        "against errors, 7 to 9 refine by gradients, up to minutes, and need the train extra.",
     )
     @click.option("--fast-decode", is_flag=True, help="Decode faster, larger files, where the codec can.")
     @functools.wraps(function)

@@ -190,8 +190,9 @@ class L3ic:
                 last=channel,
                 bits=8.0 * len(payload_of(container, channel)) if apart else None,
                 zeros=float(np.mean(plane == 0)),
-                deviation=float(np.sqrt(np.mean(np.square(plane, dtype=np.float64)))),
-                predicted=None,
+                size=float(np.sqrt(np.mean(np.square(plane, dtype=np.float64)))),
+                residual=None,
+                expected=None,
             )
             for channel, plane in enumerate(self._symbols(container, model, None))
         )

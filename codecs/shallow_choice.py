@@ -17,7 +17,7 @@ from ..bitstream.walk import Chooser, Chosen, Step, Walk
 from .shallow_header import FAST
 from .shallow_model import ShallowModel
 
-__all__ = ["Chooser", "as_given", "chooser", "decide", "used_groups"]
+__all__ = ["Chooser", "as_given", "bits_of", "chooser", "decide"]
 
 PLAIN_EFFORT = 1
 """Up to this effort latents are rounded."""
@@ -61,7 +61,7 @@ def chooser(exact: npt.NDArray[np.float32], tables: ShallowModel, steps: int, ef
         nearer = near - np.sign(near - bases).astype(np.int32)
         context = step.model
         prices = [
-            _bits(context.tables, values - bases, indexes)
+            bits_of(context.tables, values - bases, indexes)
             + costs[step.channels] * np.square(wanted - context.centroids(values, bases, indexes))
             for values in (near, nearer)
         ]
@@ -90,11 +90,6 @@ def decide(context: HyperContext, prior: Prior, profile: int, choose: Chooser) -
     return steps, prior.lattice.planes(path.latents)
 
 
-def used_groups(steps: list[list[Chosen]]) -> int:
-    """How many groups a file holds: those after the last one with a value other than zero are left out."""
-    return max((group + 1 for group, chosen in enumerate(steps) if any(c.values.any() for c in chosen)), default=0)
-
-
 def as_given(latents: Planes) -> Chooser:
     """A chooser that takes known values, int32 (channels, h, w)."""
     sites = lattice(*latents.shape[1:]).sites(latents)
@@ -106,7 +101,7 @@ def as_given(latents: Planes) -> Chooser:
     return given
 
 
-def _bits(tables: TableSet, distances: Sites, indexes: Sites) -> npt.NDArray[np.float32]:
+def bits_of(tables: TableSet, distances: Sites, indexes: Sites) -> npt.NDArray[np.float32]:
     """Code length of distances from the predicted integer, float32; all beyond the tables cost as much as the next."""
     bits: npt.NDArray[np.float32] = _price_list(tables)[indexes, np.clip(distances, -_REACH, _REACH) + _REACH]
     return bits

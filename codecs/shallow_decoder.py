@@ -1,6 +1,6 @@
 """Decoding files of a shallow-decoder model down to latents; exact integers until the last line."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,9 @@ from ..bitstream.ans import AnsDecoder
 from ..bitstream.container import Container, Header
 from ..bitstream.escape import decode_with_escapes
 from ..bitstream.hyper_context import HyperContext, Planes, Prior, Sites
+from ..bitstream.lattice import Lattice
 from ..bitstream.linear_forms import ONE
-from ..bitstream.walk import Walk
+from ..bitstream.walk import Chosen, Step, Walk
 from ..errors import FormatError
 from ..models.zoo import Model
 from . import shallow_header, shallow_model
@@ -22,6 +23,9 @@ from .shallow_header import HYPER_LOG2, Layout
 from .shallow_model import ShallowModel
 
 Latents = npt.NDArray[np.float32]
+
+Visit = Callable[[int, Chosen], None]
+"""Is shown the group of a step and what was decoded."""
 
 _HYPER = 1 << HYPER_LOG2
 
@@ -36,17 +40,22 @@ def decode_latents(container: Container, model: Model) -> Iterator[Planes]:
         FormatError: a segment is missing or damaged, or the header is not one of this codec and model.
         ModelError: the model's files are missing or damaged.
     """
-    for prior, latents in decode_stripes(container, model):
-        del prior
-        yield latents
-
-
-def decode_stripes(container: Container, model: Model) -> Iterator[tuple[Prior, Planes]]:
-    """As `decode_latents`, each stripe with what its hyper-latents predict."""
     tables, layout = checked(container.header, model)
     for stripe in range(len(layout.stripes)):
         decoded = _decode_stripe(container, tables, layout, stripe, False)
-        yield decoded.prior, decoded.prior.lattice.planes(decoded.values)
+        yield decoded.lattice.planes(decoded.values)
+
+
+def visit_steps(container: Container, model: Model, visit: Visit) -> None:
+    """Decodes the latents of a file and shows every step as it was coded; groups that are all zero at the end are not.
+
+    Raises:
+        FormatError: a segment is missing or damaged, or the header is not one of this codec and model.
+        ModelError: the model's files are missing or damaged.
+    """
+    tables, layout = checked(container.header, model)
+    for stripe in range(len(layout.stripes)):
+        _decode_stripe(container, tables, layout, stripe, False, visit)
 
 
 def restored_latents(container: Container, model: Model, allow_partial: bool) -> Latents:
@@ -69,7 +78,7 @@ def restored_latents(container: Container, model: Model, allow_partial: bool) ->
     latents = np.empty((tables.channels, header.latent_height, header.latent_width), np.float32)
     for stripe, (top, bottom) in enumerate(layout.stripes):
         decoded = _decode_stripe(container, tables, layout, stripe, allow_partial)
-        latents[:, top:bottom] = decoded.prior.lattice.planes(decoded.centroids)
+        latents[:, top:bottom] = decoded.lattice.planes(decoded.centroids)
     latents *= tables.inverse(shallow_header.quality_of(header))
     return latents
 
@@ -125,21 +134,26 @@ class _Decoded:
     """The latents of one stripe.
 
     Attributes:
-        prior: what the hyper-latents predict.
+        lattice: of the stripe.
         values: int32 (sites, channels) the coded integers; zero where a band is missing.
         centroids: float32 (sites, channels) what they stand for, in quantisation steps; predicted where coded groups are
             missing.
     """
 
-    prior: Prior
+    lattice: Lattice
     values: Sites
     centroids: Latents
 
 
 def _decode_stripe(
-    container: Container, tables: ShallowModel, layout: Layout, stripe: int, allow_partial: bool
+    container: Container,
+    tables: ShallowModel,
+    layout: Layout,
+    stripe: int,
+    allow_partial: bool,
+    visit: Visit = lambda group, chosen: None,
 ) -> _Decoded:
-    """Decodes a stripe.
+    """Decodes a stripe and shows every step.
 
     Raises:
         FormatError: a segment is missing or damaged.
@@ -152,7 +166,7 @@ def _decode_stripe(
     context = tables.of_profile(header.profile)
     walk = None if header.profile == shallow_header.FAST else Walk(context, prior)
     empty = np.zeros(prior.mean.shape, np.int32)
-    decoded = _Decoded(prior, empty, empty.astype(np.float32))
+    decoded = _Decoded(prior.lattice, empty, empty.astype(np.float32))
     lost = False
     for band, (start, stop) in enumerate(tables.spans):
         groups = range(min(start, used), min(stop, used))
@@ -165,22 +179,25 @@ def _decode_stripe(
             decoded.centroids[:, channels] = prior.mean[:, channels] / np.float32(ONE)
             continue
         decoder = AnsDecoder(payload)
-        _decode_groups(context, prior, walk, groups, decoder, decoded)
+        for group, step, chosen in _decode_groups(context, prior, walk, groups, decoder):
+            decoded.values[step.place] = chosen.values
+            decoded.centroids[step.place] = context.centroids(chosen.values, chosen.bases, chosen.indexes)
+            visit(group, chosen)
         decoder.finish()
     return decoded
 
 
 def _decode_groups(
-    context: HyperContext, prior: Prior, walk: Walk | None, groups: range, decoder: AnsDecoder, decoded: _Decoded
-) -> None:
-    """Decodes some groups, with a walk in the context profile."""
-    steps = walking.prior_steps(context, prior)[groups.start : groups.stop] if walk is None else walk.steps(groups)
-    for step in steps:
-        chosen = walking.decode_step(step, decoder)
-        if walk is not None:
-            walk.learn(step, chosen.values)
-        decoded.values[step.place] = chosen.values
-        decoded.centroids[step.place] = context.centroids(chosen.values, chosen.bases, chosen.indexes)
+    context: HyperContext, prior: Prior, walk: Walk | None, groups: range, decoder: AnsDecoder
+) -> Iterator[tuple[int, Step, Chosen]]:
+    """Decodes some groups, with a walk in the context profile: each step with the number of its group."""
+    alone = walking.prior_steps(context, prior) if walk is None else []
+    for group in groups:
+        for step in [alone[group]] if walk is None else walk.steps(range(group, group + 1)):
+            chosen = walking.decode_step(step, decoder)
+            if walk is not None:
+                walk.learn(step, chosen.values)
+            yield group, step, chosen
 
 
 def _decode_hyper(payload: bytes, tables: ShallowModel, header: Header, shape: tuple[int, int]) -> tuple[int, Planes]:

@@ -20,7 +20,7 @@ from .alpha import encode_alpha
 from .base import EncodeSettings, Progress, no_progress
 from .metadata import chunks_of
 from .padding import padded
-from .shallow_choice import Chooser, chooser, decide, used_groups
+from .shallow_choice import Chooser, chooser, decide
 from .shallow_header import HYPER_LOG2, STRIDE_LOG2
 from .shallow_model import ShallowModel
 from .shallow_refinement import refiner
@@ -157,7 +157,7 @@ class _Stripe:
         """The payloads of the hyper-latents and of every band."""
         context = self.tables.of_profile(self.header.profile)
         steps, _ = decide(context, self.prior(), self.header.profile, choose)
-        used = used_groups(steps)
+        used = max((group + 1 for group, chosen in enumerate(steps) if any(c.values.any() for c in chosen)), default=0)
         bands: list[bytes] = []
         for start, stop in self.tables.spans:
             encoder = AnsEncoder()

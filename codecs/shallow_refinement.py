@@ -45,7 +45,7 @@ def refiner(
     """
     if settings.effort < REFINING_EFFORT:
         return lambda stripe, exact, hyper: (exact, hyper)
-    annealing = _annealing(settings)
+    gradients = _gradients(settings)
     tables = shallow_model.load(model)
     stripes = shallow_header.stripes_of(*latents.shape[1:])
     steps, iterations = shallow_header.quality_of(header), ITERATIONS[settings.effort]
@@ -56,7 +56,7 @@ def refiner(
         hyper = np.clip(hyper, *tables.net.input_range)
         prior = tables.prior(np.rint(hyper).astype(np.int32), node, *exact.shape[1:])
         weighed = chooser(exact, tables, steps, REFINING_EFFORT - 1)
-        task = annealing.Stripe(
+        task = gradients.Stripe(
             exact=exact,
             chosen=decide(tables.of_profile(header.profile), prior, header.profile, weighed)[1],
             hyper=hyper,
@@ -68,7 +68,7 @@ def refiner(
             context=header.profile == shallow_header.CONTEXT,
         )
         done, total = stripe * iterations, len(stripes) * iterations
-        better: tuple[Latents, Latents] = annealing.anneal(
+        better: tuple[Latents, Latents] = gradients.optimise(
             model, tables, task, iterations, lambda step: progress(done + step, total)
         )
         return better
@@ -76,9 +76,9 @@ def refiner(
     return refine
 
 
-def _annealing(settings: EncodeSettings) -> Any:
+def _gradients(settings: EncodeSettings) -> Any:
     try:
-        return import_module(".shallow_annealing", __package__)
+        return import_module(".shallow_gradients", __package__)
     except ImportError as error:
         reason = str(error).splitlines()[0]
         raise BackendError(

@@ -1,4 +1,4 @@
-"""What can be told about the latents of a file: how large they are, how large they were expected to be, what they cost."""
+"""What can be told about the latents of a file: how large they are, how far from what was predicted, what they cost."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -14,19 +14,23 @@ class GroupStatistics:
     Attributes:
         first: first channel.
         last: last channel.
-        bits: what they cost, None where channels are not coded apart.
+        bits: what they cost: those of their segment where they have one of their own, else the ideal code length under
+            the model's tables; None where the codec does not tell.
         zeros: share of latents that are zero.
-        deviation: root of the mean square of the latents, in quantisation steps.
-        predicted: of the standard deviations that the entropy model expected, the 10th, 50th and 90th percentile, in
-            quantisation steps; None if it expects the same of all latents of a channel.
+        size: root of their mean square, in quantisation steps.
+        residual: root of the mean square of what is coded, latents less the integers that were predicted; None where
+            nothing is predicted, or no latent is coded.
+        expected: of the standard deviations of what is coded, as the entropy model expected them, the 10th, 50th and 90th
+            percentile over all latents; None where it expects nothing, or no latent is coded.
     """
 
     first: int
     last: int
     bits: float | None
     zeros: float
-    deviation: float
-    predicted: tuple[float, float, float] | None
+    size: float
+    residual: float | None
+    expected: tuple[float, float, float] | None
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -34,8 +38,9 @@ class GroupStatistics:
             "channels": [self.first, self.last],
             "bits": None if self.bits is None else round(self.bits, 1),
             "zeros": round(self.zeros, 4),
-            "deviation": round(self.deviation, 4),
-            "predicted_deviation": None if self.predicted is None else [round(value, 4) for value in self.predicted],
+            "size": round(self.size, 4),
+            "residual": None if self.residual is None else round(self.residual, 4),
+            "expected": None if self.expected is None else [round(value, 4) for value in self.expected],
         }
 
 

@@ -98,15 +98,35 @@ def test_statistics_list_every_group(tmp_path: Path, samples: "Samples") -> None
     path.write_bytes(nicodec.encode(samples.photo(64, 96), model="l3ic-16c"))
     result = CliRunner().invoke(main, ["info", "--statistics", str(path)])
     head, *rows = result.stdout.splitlines()[-17:]
-    assert head.split() == ["channels", "bytes", "zeros", "deviation", "expected", "10%", "50%", "90%"]
+    assert head.split() == [
+        "channels",
+        "bytes",
+        "zeros",
+        "size",
+        "residual",
+        *["expected", "p10", "expected", "p50", "expected", "p90"],
+    ]
     assert [row.split()[0] for row in rows] == [str(channel) for channel in range(16)]
     record = json.loads(CliRunner().invoke(main, ["info", "--statistics", "--json", str(path)]).stdout)
-    keys = {"channels", "bits", "zeros", "deviation", "predicted_deviation"}
+    keys = {"channels", "bits", "zeros", "size", "residual", "expected"}
     assert [set(row) for row in record["statistics"]] == [keys] * 16
 
 
+def test_statistics_of_a_cut_file_are_not_there(tmp_path: Path, samples: "Samples") -> None:
+    path = tmp_path / "cut.nic"
+    path.write_bytes(nicodec.encode(samples.photo(64, 96), model="l3ic-16c")[:-20])
+    result = CliRunner().invoke(main, ["info", "--statistics", str(path)])
+    assert result.exit_code == 0
+    assert "INCOMPLETE OR DAMAGED" in result.stdout
+    assert result.stdout.endswith("statistics none: they need a whole file\n")
+    record = json.loads(CliRunner().invoke(main, ["info", "--statistics", "--json", str(path)]).stdout)
+    assert "statistics" not in record
+
+
 def test_statistics_need_a_codec_that_has_them(run: Run, coded: Path) -> None:
-    assert_one_error(run("info", "--statistics", "photo.nic"), 2, "codec fake keeps no statistics", "leave that out")
+    assert_one_error(
+        run("info", "--statistics", "photo.nic"), 2, "codec fake has no statistics", "leave statistics out"
+    )
 
 
 def test_stdin_and_several_files(run: Run, coded: Path) -> None:

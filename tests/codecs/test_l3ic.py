@@ -398,6 +398,6 @@ def test_statistics_of_channels(context: Container, independent: Container, mode
         groups = CODEC.statistics(container, model)
         assert [(group.first, group.last) for group in groups] == [(c, c) for c in range(len(planes))]
         assert [group.zeros for group in groups] == pytest.approx([float(np.mean(plane == 0)) for plane in planes])
-        assert [group.deviation for group in groups] == pytest.approx(np.sqrt(np.mean(planes**2.0, axis=(1, 2))))
-    assert {group.bits for group in CODEC.statistics(context, model)} == {None}
+        assert [group.size for group in groups] == pytest.approx(np.sqrt(np.mean(planes**2.0, axis=(1, 2))))
+    assert {(group.bits, group.residual, group.expected) for group in CODEC.statistics(context, model)} == {(None,) * 3}
     assert [group.bits for group in groups] == [8 * segment.size for segment in independent.segments[: len(planes)]]

@@ -3,8 +3,8 @@
 Sources: Y. Yang, R. Bamler, S. Mandt, "Improving Inference for Neural Image Compression", NeurIPS 2020: latents are
 optimised for each image through a relaxation of rounding; for shallow decoders Yang and Mandt, ICCV 2023. Their
 relaxation, stochastic Gumbel annealing, draws every value from its two neighbouring integers, for thousands of steps. Ours
-has tens: it rounds softly (E. Agustsson, L. Theis, "Universally Quantized Neural Compression", NeurIPS 2020, section 4.1),
-and shakes the values, less and less, where there are steps enough to settle again.
+is to do with tens: it rounds softly (E. Agustsson, L. Theis, "Universally Quantized Neural Compression", NeurIPS 2020,
+section 4.1). Where there are steps enough, about a hundred, noise that falls off helps it out of local optima.
 """
 
 import math
@@ -28,11 +28,11 @@ tf: Any = import_module("tensorflow")  # not before the backend has set it up
 _SHARPNESS = 8.0
 """Of soft rounding; 6 to 12 do about as well."""
 
-_SHAKING = 0.1
+_FIRST_NOISE = 0.1
 """Deviation of the noise at the first step, in quantisation steps."""
 
 _STEPS_TO_SETTLE = 100
-"""With fewer steps noise does more harm than good."""
+"""With fewer, noise does more harm than good."""
 
 _FINAL_SHARE = 0.2
 _SEED = 1
@@ -68,7 +68,7 @@ class Stripe:
     context: bool
 
 
-def anneal(
+def optimise(
     model: Model, tables: ShallowModel, stripe: Stripe, iterations: int, report: Report
 ) -> tuple[Latents, Latents]:
     """Refines a stripe.
@@ -95,7 +95,7 @@ def anneal(
     for iteration in range(iterations):
         progress = iteration / iterations
         rate = _learning_rate(iterations) * (0.2 if progress > 1.0 - _FINAL_SHARE else 1.0)
-        noise, seed = tf.constant(_noise(progress, iterations)), tf.constant([_SEED, iteration])
+        noise, seed = tf.constant(noise_at(progress, iterations)), tf.constant([_SEED, iteration])
         optimiser.apply(objective.gradients(values[0], values[1], noise, seed), rate)
         report(iteration + 1)
     after = [tf.round(v) for v in values]
@@ -117,7 +117,7 @@ class _Objective:
         self._gradients = tf.function(self._traced, autograph=False)  # nothing to rewrite: a fifth of the tracing less
 
     def gradients(self, latents: Any, hyper: Any, noise: Any, seed: Any) -> Any:
-        """Gradients by latents and hyper-latents, which count as softly rounded after noise of a deviation."""
+        """Gradients by latents and hyper-latents, at their values plus normal noise of that deviation, softly rounded."""
         return self._gradients(latents, hyper, noise, seed)
 
     def cost(self, latents: Any, hyper: Any) -> float:
@@ -131,7 +131,7 @@ class _Objective:
     def _traced(self, latents: Any, hyper: Any, noise: Any, seed: Any) -> Any:
         with tf.GradientTape() as tape:
             shaken = [v + noise * tf.random.stateless_normal(v.shape, seed + k) for k, v in enumerate((latents, hyper))]
-            loss = self._cost(*map(_softly_rounded, shaken))
+            loss = self._cost(*map(softly_rounded, shaken))
         return tape.gradient(loss, [latents, hyper])
 
     def _error(self, latents: Any) -> Any:
@@ -159,15 +159,15 @@ class _Adam:
             variable.assign_sub(size * first / (tf.sqrt(second) + 1e-8))
 
 
-def _softly_rounded(values: Any) -> Any:
+def softly_rounded(values: Any) -> Any:
     """Integers stay, halves too, what lies between moves towards the nearer integer (Agustsson and Theis, section 4.1)."""
     middle = tf.floor(tf.stop_gradient(values)) + 0.5
     return middle + tf.tanh(_SHARPNESS * (values - middle)) / (2.0 * math.tanh(_SHARPNESS / 2.0))
 
 
-def _noise(progress: float, iterations: int) -> float:
+def noise_at(progress: float, iterations: int) -> float:
     """Deviation of the noise, down to a tenth of what it was at first."""
-    return _SHAKING * 0.1**progress if iterations >= _STEPS_TO_SETTLE else 0.0
+    return _FIRST_NOISE * 0.1**progress if iterations >= _STEPS_TO_SETTLE else 0.0
 
 
 def _learning_rate(iterations: int) -> float:
