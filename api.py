@@ -25,13 +25,14 @@ from .sources import Source, naming, opened, path_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     import numpy as np
     import numpy.typing as npt
 
-    from .bitstream.container import Container, Header, Limits
+    from .bitstream.container import Chunk, Container, ContainerReader, Header, Limits, Segment
     from .codecs.base import Codec, Progress
+    from .codecs.progressive import Progressive
     from .codecs.target import Target
     from .images import Picture
     from .models.zoo import Family, Model
@@ -42,10 +43,15 @@ __all__ = [
     "Encoded",
     "FileInfo",
     "decode",
+    "decode_arriving",
+    "decode_levels",
     "encode",
     "encode_with_details",
+    "from_code_file",
     "info",
     "latents",
+    "to_code_file",
+    "truncate",
     "verify",
 ]
 
@@ -57,6 +63,7 @@ class EncodeOptions(TypedDict, total=False):
 
     independent_channels: bool
     quality: float | None
+    level: int | None
     effort: int
     fast_decode: bool
     backend: str
@@ -68,6 +75,15 @@ class _PlaneCodec(Protocol):
     """A codec that can decode single latent channels."""
 
     def decode_planes(self, container: Container, model: Model, channels: tuple[int, ...]) -> npt.NDArray[np.int32]: ...
+
+
+@runtime_checkable
+class _CodeFileCodec(Protocol):
+    """A codec whose codes the original's code file can hold."""
+
+    def to_code_file(self, container: Container, model: Model) -> bytes: ...
+
+    def from_code_file(self, data: bytes | BinaryIO, model: Model, max_pixels: int) -> Container: ...
 
 
 @dataclass(frozen=True)
@@ -185,18 +201,20 @@ def decode(
     *,
     channels: Iterable[int] | None = None,
     allow_partial: bool = False,
+    level: int | None = None,
     backend: str = "onnxruntime",
     threads: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
     progress: Progress | None = None,
 ) -> Picture:
-    """Restores a picture.
+    """Restores a picture. Of a file with levels that is cut off, the last level that arrived; `notes` then say so.
 
     Args:
         source: .nic file as path, bytes or binary file.
         channels: latent channels to use, the others count as zero; needs a file with independent channels. None for all.
         allow_partial: make do with what arrived of a file that is cut off or damaged, if its codec can; the picture's
-            `notes` then say what is missing.
+            `notes` then say what is missing. Of a level that is cut off, it uses what is certain.
+        level: which level to restore of a file with levels; None for the last.
         backend: inference runtime, one of `models.runtime.BACKENDS`.
         threads: threads of the network, None for all processors.
         limits: the sizes to accept.
@@ -212,12 +230,140 @@ def decode(
     from .codecs.base import DecodeRequest, no_progress
 
     chosen = None if channels is None else frozenset(channels)
-    request = DecodeRequest(chosen, allow_partial=allow_partial, backend=backend, threads=threads)
+    request = DecodeRequest(chosen, allow_partial=allow_partial, level=level, backend=backend, threads=threads)
     with opened(source) as stream:
-        coded = nic.read(stream, limits=limits, allow_partial=allow_partial)
-        codec, model = _codec_and_model(coded)
+        coded, codec, model = _read(nic.ContainerReader(stream, limits, allow_partial=allow_partial))
+        if level is not None:
+            _progressive(codec)
         picture = codec.decode(coded, model, request, progress or no_progress)
         return _with_losses(picture, coded)
+
+
+def decode_levels(
+    source: Source,
+    levels: Iterable[int] | None = None,
+    *,
+    backend: str = "onnxruntime",
+    threads: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    progress: Progress | None = None,
+) -> Iterator[tuple[int, Picture]]:
+    """Restores a picture at several levels, in one pass unless it is very large.
+
+    Args:
+        source: .nic file with levels as path, bytes or binary file. Of one that is cut off, the levels that arrived.
+        levels: which; None for all.
+        backend: inference runtime, one of `models.runtime.BACKENDS`.
+        threads: threads of the network, None for all processors.
+        limits: the sizes to accept.
+        progress: called with the numbers of finished parts and of all parts.
+
+    Yields:
+        Level and picture, ascending.
+
+    Raises:
+        RequestError: the file has no levels, or not that one.
+        NicodecError: the other errors are those of `decode`.
+    """
+    from .codecs.base import DecodeRequest, no_progress
+
+    with opened(source) as stream:
+        coded, codec, model = _read(nic.ContainerReader(stream, limits))
+        restorer = _progressive(codec)
+        wanted = range(restorer.levels(coded.header)) if levels is None else sorted(set(levels))
+        request = DecodeRequest(backend=backend, threads=threads)
+        for level, picture in restorer.decode_levels(coded, model, request, wanted, progress or no_progress):
+            yield level, _with_losses(picture, coded)
+
+
+def decode_arriving(
+    source: Source, *, backend: str = "onnxruntime", threads: int | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Iterator[tuple[int, Picture]]:
+    """Restores a picture level by level while its file arrives, such as through a pipe.
+
+    Args:
+        source: .nic file with levels; a stream is read only as far as the next level needs.
+        backend: inference runtime, one of `models.runtime.BACKENDS`.
+        threads: threads of the network, None for all processors.
+        limits: the sizes to accept.
+
+    Yields:
+        Level and picture, ascending; the pictures have the file's colour profile and metadata, as far as they came
+        before, and no transparency.
+
+    Raises:
+        RequestError: the file has no levels.
+        NicodecError: the other errors are those of `decode`.
+    """
+    from .codecs.base import DecodeRequest
+
+    with opened(source) as stream:
+        reader = nic.ContainerReader(stream, limits)
+        codec, model = _codec_and_model(reader.header)
+        restorer = _progressive(codec)
+        reader.allow_cut = True
+        chunks: list[Chunk] = []
+        request = DecodeRequest(backend=backend, threads=threads)
+        for level, picture in restorer.decode_arriving(reader.header, _segments(reader, chunks), model, request):
+            known = nic.Container(reader.header, (), tuple(chunks))
+            yield level, replace(picture, icc=known.icc, exif=known.exif, xmp=known.xmp)
+
+
+def truncate(source: Source, level: int, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """Makes a smaller file of one with levels, without encoding anything again.
+
+    Args:
+        source: .nic file with levels as path, bytes or binary file.
+        level: the last level to keep.
+        limits: the sizes to accept.
+
+    Returns:
+        A whole .nic file.
+
+    Raises:
+        RequestError: the file has no levels, or not that one.
+        FormatError: the data is not a whole, undamaged .nic file (see the subclasses).
+        ModelError: the file's codec is not installed.
+    """
+    with opened(source) as stream:
+        coded = nic.read(stream, limits=limits)
+        return nic.write(_progressive(_codec(coded.header.codec)).truncated(coded, level), limits=limits)
+
+
+def to_code_file(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """Makes a code file of the original residual GRU of a .nic file; see `codecs.codes_npz`.
+
+    Args:
+        source: .nic file of a residual-GRU model as path, bytes or binary file.
+        limits: the sizes to accept.
+
+    Raises:
+        RequestError: the file is of another codec.
+        NicodecError: the other errors are those of `verify`.
+    """
+    with opened(source) as stream:
+        coded = nic.read(stream, limits=limits)
+        codec, model = _codec_and_model(coded.header)
+        return _code_file_codec(codec).to_code_file(coded, model)
+
+
+def from_code_file(source: Source, *, model: str | Model, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """Makes a .nic file of a code file; the picture has the padded size.
+
+    Args:
+        source: code file as path, bytes, or binary file that can seek.
+        model: the model that made the codes.
+        limits: the sizes to accept.
+
+    Raises:
+        FormatError: the source is no code file.
+        RequestError: the model is of another codec, or has fewer levels.
+        ModelError: the model is missing or damaged.
+    """
+    chosen = zoo.find(model) if isinstance(model, str) else model
+    with opened(source) as stream:
+        coded = _code_file_codec(_codec(chosen.codec)).from_code_file(stream, chosen, limits.pixels)
+        return nic.write(coded, limits=limits)
 
 
 def latents(source: Source, channel: int, *, limits: Limits = DEFAULT_LIMITS) -> npt.NDArray[np.int8]:
@@ -241,7 +387,7 @@ def latents(source: Source, channel: int, *, limits: Limits = DEFAULT_LIMITS) ->
 
     with opened(source) as stream:
         coded = nic.read(stream, limits=limits)
-        codec, model = _codec_and_model(coded)
+        codec, model = _codec_and_model(coded.header)
         if not isinstance(codec, _PlaneCodec):
             raise RequestError(f"codec {codec.id} has no latent channels: decode the whole picture")
         planes = codec.decode_planes(coded, model, (channel,))
@@ -268,13 +414,15 @@ def verify(
     Raises:
         NicodecError: it does not decode; the errors are those of `decode`.
     """
-    if network:
-        decode(source, backend=backend, threads=threads, limits=limits)
-        return
+    from .codecs.base import DecodeRequest
+
     with opened(source) as stream:
         coded = nic.read(stream, limits=limits)
-        codec, model = _codec_and_model(coded)
-        codec.verify(coded, model)
+        codec, model = _codec_and_model(coded.header)
+        if network:
+            codec.decode(coded, model, DecodeRequest(backend=backend, threads=threads))
+        else:
+            codec.verify(coded, model)
 
 
 def _with_losses(picture: Picture, coded: Container) -> Picture:
@@ -291,8 +439,41 @@ def _codec(number: int) -> Codec:
     return codec_by_number(number)
 
 
-def _codec_and_model(coded: Container) -> tuple[Codec, Model]:
-    header = coded.header
+def _read(reader: ContainerReader) -> tuple[Container, Codec, Model]:
+    """A file, as far as its codec can use it."""
+    codec, model = _codec_and_model(reader.header)
+    reader.allow_cut = _has_levels(codec)
+    return nic.collect(reader), codec, model
+
+
+def _segments(reader: ContainerReader, chunks: list[Chunk]) -> Iterator[Segment]:
+    """The segments as they arrive; other chunks are added to a list."""
+    for item in reader:
+        if isinstance(item, nic.Segment):
+            yield item
+        else:
+            chunks.append(item)
+
+
+def _has_levels(codec: Codec) -> bool:
+    from .codecs.progressive import Progressive
+
+    return isinstance(codec, Progressive)
+
+
+def _progressive(codec: Codec) -> Progressive:
+    from .codecs.progressive import progressive
+
+    return progressive(codec, codec.id)
+
+
+def _code_file_codec(codec: Codec) -> _CodeFileCodec:
+    if not isinstance(codec, _CodeFileCodec):
+        raise RequestError(f"codec {codec.id} has no binary codes: use a residual-gru model")
+    return codec
+
+
+def _codec_and_model(header: Header) -> tuple[Codec, Model]:
     return _codec(header.codec), zoo.find_for_file(header.codec, header.model, header.model_hash)
 
 

@@ -53,11 +53,13 @@ class Segment:
         index: position in the order of FORMAT.md §4, counted from 0.
         payload: the codec's bytes; a prefix of them if not complete.
         complete: whether all bytes arrived and their checksum matched.
+        absent: payload bytes that should have come and did not.
     """
 
     index: int
     payload: bytes
     complete: bool = True
+    absent: int = 0
 
     @property
     def size(self) -> int:

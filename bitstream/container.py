@@ -24,6 +24,7 @@ __all__ = [
     "Header",
     "Limits",
     "Segment",
+    "collect",
     "read",
     "read_header",
     "write",
@@ -97,7 +98,15 @@ def read(source: bytes | BinaryIO, *, limits: Limits = DEFAULT_LIMITS, allow_par
         FormatError: the data is not what FORMAT.md describes (see the subclasses). Without `allow_partial` this
             includes every missing or damaged part.
     """
-    reader = ContainerReader(_as_stream(source), limits, allow_partial=allow_partial)
+    return collect(ContainerReader(_as_stream(source), limits, allow_partial=allow_partial))
+
+
+def collect(reader: ContainerReader) -> Container:
+    """Read what a reader has not given out yet.
+
+    Raises:
+        FormatError: as for `read`.
+    """
     segments: list[Segment] = []
     chunks: list[Chunk] = []
     for item in reader:

@@ -45,12 +45,17 @@ class ContainerReader:
 
     By default whatever is missing, damaged or superfluous raises an error. With `allow_partial` the iteration passes
     over damaged chunks, hands out a segment that is cut off with `complete=False`, and ends quietly where the data
-    ends; `damaged` and `intact` then say what was dropped.
+    ends; `damaged` and `intact` then say what was dropped. With `allow_cut` it does the same at the end of the data, but
+    whatever is damaged or superfluous before it raises an error.
 
     Args:
         stream: binary stream at the start of a file; it need not be seekable.
         limits: the sizes to accept.
         allow_partial: whether to make do with what arrived.
+
+    Attributes:
+        allow_cut: whether to make do with the beginning of a file; may be set until iteration begins, when the header
+            has told whether the codec can.
 
     Raises:
         FormatError: signature or header are not what FORMAT.md describes (see the subclasses).
@@ -61,6 +66,7 @@ class ContainerReader:
         self._stream = stream
         self._limits = limits
         self._allow_partial = allow_partial
+        self.allow_cut = False
         self._inventory = Inventory(self._header, limits, FormatError)
         self._damaged: set[int] = set()
         self._intact = True
@@ -92,7 +98,7 @@ class ContainerReader:
             item = self._accept(frame)
             if item is not None:
                 yield item
-        if not self._allow_partial:
+        if not (self._allow_partial or self.allow_cut):
             self._check_complete()
 
     def _next_frame(self) -> Frame | None:
@@ -108,7 +114,7 @@ class ContainerReader:
         if frame.state is FrameState.INTACT:
             self._synchronised = True
             return self._accept_intact(frame)
-        if not self._allow_partial:
+        if not (self._allow_partial or (self.allow_cut and frame.state is FrameState.TRUNCATED)):
             raise self._failure(frame)
         salvaged = self._salvage(frame)
         self._intact = self._synchronised = False
@@ -143,7 +149,8 @@ class ContainerReader:
         if not self._synchronised:
             return None
         self._inventory.add_segment(index)
-        return Segment(index, self._split_segment(frame.payload)[1], complete=False)
+        absent = 0 if frame.length is None else frame.length - len(frame.payload)
+        return Segment(index, self._split_segment(frame.payload)[1], complete=False, absent=absent)
 
     def _split_segment(self, payload: bytes) -> tuple[int, bytes]:
         if self._header.segments == 1:

@@ -4,15 +4,19 @@ import io
 import os
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
-from . import background, batch, options, streams
+from . import background, batch, code_files, options, streams
 from .console import Console
+from .levels import LevelWriter
 from .paths import STREAM, Job, label, plan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..images import Picture
 
 _NIC = ".nic"
@@ -22,9 +26,11 @@ _NIC = ".nic"
 class _Decoder:
     """Does one job after another with the same settings."""
 
+    open_source: "Callable[[str], str | bytes | BinaryIO]"
     image_format: str | None
     channels: frozenset[int] | None
     allow_partial: bool
+    level: int | None
     behind: background.Colour | None
     backend: str
     threads: int | None
@@ -72,12 +78,12 @@ class _Decoder:
         from ..api import decode
         from ..sources import naming
 
-        opened = streams.stdin() if source == STREAM else source
         with self.console.progress("decoding", "tile") as progress, naming("stdin" if source == STREAM else None):
             return decode(
-                opened,
+                self.open_source(source),
                 channels=self.channels,
                 allow_partial=self.allow_partial,
+                level=self.level,
                 backend=self.backend,
                 threads=self.threads,
                 limits=options.limits(self.max_pixels),
@@ -103,6 +109,10 @@ Examples:
   nicodec decode --out-dir restored *.nic         writes restored/NAME.png for each
   nicodec decode --channels 0,3-7 photo.nic x.png from some channels only
   nicodec decode - - < photo.nic > photo.png      in a pipe
+  nicodec decode codes.npz                        a code file of the original residual GRU
+  nicodec decode --level 3 photo.nic small.png    an earlier level of a progressive file
+  nicodec decode --all-levels levels photo.nic    writes levels/image_00.png and so on
+  curl -s URL | nicodec decode --progressive . -  refreshes preview.png as the file arrives
 
 PNG, WebP, TIFF, BMP and PPM are written lossless, JPEG at quality 95.
 """
@@ -118,6 +128,30 @@ PNG, WebP, TIFF, BMP and PPM are written lossless, JPEG at quality 95.
     "--allow-partial",
     is_flag=True,
     help="Make do with what arrived of a file that is cut off or damaged, where its codec can; say what is missing.",
+)
+@click.option(
+    "--level", type=click.IntRange(min=0), metavar="K", help="Restore this level of a progressive file, from 0 on."
+)
+@click.option(
+    "--all-levels",
+    type=options.FILE,
+    metavar="DIR",
+    help="Restore every level of a progressive file, into DIR/image_00.png and so on.",
+)
+@click.option(
+    "--progressive",
+    type=options.FILE,
+    metavar="DIR",
+    help="Restore a progressive file while it arrives: every level replaces DIR/preview.png.",
+)
+@click.option("--codes-npz", is_flag=True, help="IN is a code file of the original residual GRU, whatever its name.")
+@click.option(
+    "-m",
+    "--model",
+    default=code_files.DEFAULT_MODEL,
+    show_default=True,
+    metavar="ID",
+    help="Model of a code file, which does not name one; .nic files do.",
 )
 @click.option(
     "--format",
@@ -136,6 +170,11 @@ def command(
     paths: tuple[str, ...],
     channels: frozenset[int] | None,
     allow_partial: bool,
+    level: int | None,
+    all_levels: str | None,
+    progressive: str | None,
+    codes_npz: bool,
+    model: str,
     image_format: str | None,
     colour: str | None,
     out_dir: str | None,
@@ -155,12 +194,43 @@ def command(
         from ..image_formats import find_format
 
         find_format(image_format)
+    open_source = partial(
+        code_files.nic_source, model=model, codes_npz=codes_npz, max_pixels=max_pixels, console=console
+    )
+    folder = all_levels or progressive
+    if folder is not None:
+        _require_alone(all_levels, progressive, paths, (channels, level, colour, out_dir), allow_partial)
+        writer = LevelWriter(folder, suffix, open_source, backend, threads, max_pixels, force, console)
+        write = writer.write_arriving if all_levels is None else writer.write_all
+        batch.run(paths, write, command="decode", name=lambda path: path, console=console)
+        return
     jobs = plan(paths, out_dir, suffix=suffix, is_output=_is_output, as_json=console.as_json)
     behind = None if colour is None else background.parse_colour(colour)
-    decoder = _Decoder(image_format, channels, allow_partial, behind, backend, threads, max_pixels, force, console)
+    decoder = _Decoder(
+        open_source, image_format, channels, allow_partial, level, behind, backend, threads, max_pixels, force, console
+    )
     batch.run(jobs, decoder, command="decode", name=lambda job: job.source, console=console)
 
 
+def _require_alone(
+    all_levels: str | None,
+    progressive: str | None,
+    paths: tuple[str, ...],
+    others: tuple[object, ...],
+    allow_partial: bool,
+) -> None:
+    """Refuses what does not go with a folder of levels."""
+    if None not in (all_levels, progressive):
+        raise click.UsageError("--all-levels and --progressive exclude each other: leave one out.")
+    option = "--progressive" if all_levels is None else "--all-levels"
+    if len(paths) > 1:
+        raise click.UsageError(f"{option} takes one input and no OUT: the images go into its folder.")
+    if allow_partial or any(value is not None for value in others):
+        raise click.UsageError(
+            f"{option} does not go with --channels, --level, --background, --out-dir or --allow-partial: leave them out."
+        )
+
+
 def _is_output(path: str) -> bool:
-    """Whether a second argument can be meant as OUT: not if it is a .nic file."""
-    return os.path.splitext(path)[1].lower() != _NIC
+    """Whether a second argument can be meant as OUT: not if it is a .nic file or a code file."""
+    return os.path.splitext(path)[1].lower() not in (_NIC, code_files.SUFFIX)

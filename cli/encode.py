@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import batch, options, rate, streams
+from . import batch, code_files, options, rate, streams
 from .console import Console, human_size
 from .paths import STREAM, Job, label, plan
 
@@ -29,6 +29,7 @@ class _Encoder:
     settings: "EncodeOptions"
     strip: frozenset[str]
     max_pixels: int | None
+    codes_npz: bool
     force: bool
     console: Console
 
@@ -43,7 +44,7 @@ class _Encoder:
             check_target(job.target, force=self.force)
         picture, input_bytes = self._load(job.source)
         encoded = self._encode(picture, label(job.source))
-        data = encoded.data
+        data = self._code_file(encoded.data) if self.codes_npz else encoded.data
         self._write(data, job.target)
         record = {
             "output": job.target,
@@ -88,6 +89,11 @@ class _Encoder:
         self.console.detail(f"{name}: {picture.width}x{picture.height}, model {model.id} in {model.folder}")
         return encoded
 
+    def _code_file(self, data: bytes) -> bytes:
+        from ..api import to_code_file
+
+        return to_code_file(data, limits=options.limits(self.max_pixels))
+
     def _write(self, data: bytes, target: str) -> None:
         from ..outputs import atomic_output
 
@@ -128,6 +134,11 @@ The picture keeps its ICC profile, EXIF and XMP; --strip leaves them out.
     help="Code every latent channel on its own, for 'decode --channels'. Larger files.",
 )
 @click.option(
+    "--codes-npz",
+    is_flag=True,
+    help="Write the code file of the original residual GRU, .npz, instead: bits without entropy coding, size or metadata.",
+)
+@click.option(
     "--strip",
     multiple=True,
     type=click.Choice(("all", *options.METADATA)),
@@ -142,6 +153,7 @@ def command(
     model: str,
     wanted: rate.Rate,
     independent_channels: bool,
+    codes_npz: bool,
     strip: tuple[str, ...],
     out_dir: str | None,
     force: bool,
@@ -158,13 +170,15 @@ def command(
     """
     from ..models import zoo
 
-    jobs = plan(paths, out_dir, suffix=_SUFFIX, is_output=_is_output, as_json=console.as_json)
+    suffix = code_files.SUFFIX if codes_npz else _SUFFIX
+    jobs = plan(paths, out_dir, suffix=suffix, is_output=_is_output, as_json=console.as_json)
     encoder = _Encoder(
         model=zoo.find_model_or_family(model),
         target=wanted.target,
         settings={
             "independent_channels": independent_channels,
             "quality": wanted.quality,
+            "level": wanted.level,
             "effort": wanted.effort,
             "fast_decode": wanted.fast_decode,
             "backend": backend,
@@ -172,6 +186,7 @@ def command(
         },
         strip=frozenset(options.METADATA if "all" in strip else strip),
         max_pixels=max_pixels,
+        codes_npz=codes_npz,
         force=force,
         console=console,
     )

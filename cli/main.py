@@ -16,7 +16,7 @@ from ..processors import keep_blas_calm
 from .console import Console
 from .failures import one_line
 
-COMMANDS = ("encode", "decode", "info", "models", "msssim", "compare", "verify", "train", "export")
+COMMANDS = ("encode", "decode", "truncate", "info", "models", "msssim", "compare", "verify", "train", "export")
 """Subcommands in the order of the help; each is `command` in the file of its name."""
 
 _INTERRUPTED = 128 + 2  # as shells count a process that SIGINT ended

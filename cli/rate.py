@@ -25,12 +25,14 @@ class Rate:
 
     Attributes:
         quality: 0 to 100, or None.
+        level: of a progressive model, or None.
         target: what to look for instead, or None.
         effort: 1 to 9.
         fast_decode: whether decoding should be fast at the cost of size.
     """
 
     quality: float | None
+    level: int | None
     target: "Target | None"
     effort: int
     fast_decode: bool
@@ -52,13 +54,19 @@ def byte_count(ctx: click.Context, param: click.Parameter, text: str | None) -> 
 
 
 def rate_options(function: Command) -> Command:
-    """Adds --quality, the targets, --effort and --fast-decode, and passes them on as one argument `wanted`."""
+    """Adds --quality, --level, the targets, --effort and --fast-decode, and passes them on as one argument `wanted`."""
 
     @click.option(
         "--quality",
         type=click.FloatRange(0, 100),
         metavar="Q",
         help="0 (smallest file) to 100 (best picture), for models of variable rate.",
+    )
+    @click.option(
+        "--level",
+        type=click.IntRange(0, 15),
+        metavar="K",
+        help="Last level of a progressive model, 0 (smallest file) to 15; all of them if not given.",
     )
     @click.option("--target-bpp", "bpp", type=float, metavar="BPP", help="Best quality in no more bits per pixel.")
     @click.option(
@@ -92,6 +100,7 @@ def rate_options(function: Command) -> Command:
     def with_rate(
         *args: Any,
         quality: float | None,
+        level: int | None,
         bpp: float | None,
         size: int | None,
         psnr: float | None,
@@ -100,8 +109,10 @@ def rate_options(function: Command) -> Command:
         fast_decode: bool,
         **values: Any,
     ) -> None:
+        if level is not None and quality is not None:
+            raise click.UsageError("--level and --quality exclude each other: leave one out.")
         target = _target(quality, bpp=bpp, size=size, psnr=psnr, msssim=msssim)
-        function(*args, wanted=Rate(quality, target, effort, fast_decode), **values)
+        function(*args, wanted=Rate(quality, level, target, effort, fast_decode), **values)
 
     return with_rate
 

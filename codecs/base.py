@@ -30,6 +30,8 @@ class EncodeSettings:
     Attributes:
         independent_channels: code every channel on its own, so that single channels can be decoded; larger files.
         quality: 0 (smallest file) to 100 (best picture), None for the codec's own choice. Needs a codec of variable rate.
+        level: of a codec with levels, the last that the file has, from 0 (smallest file); None for all, or for what the
+            quality says.
         effort: 1 (fast) to 9, a whole number: how hard to look for a smaller file of the same quality. Some codecs need
             TensorFlow from 7 on.
         fast_decode: leave out what makes files smaller but slower to decode, where the codec has such a thing.
@@ -42,6 +44,7 @@ class EncodeSettings:
 
     independent_channels: bool = False
     quality: float | None = None
+    level: int | None = None
     effort: int = 5
     fast_decode: bool = False
     backend: str = "onnxruntime"
@@ -62,7 +65,7 @@ class EncodeSettings:
         """Plain JSON values; `from_json` restores the settings.
 
         >>> EncodeSettings.from_json(EncodeSettings(threads=2).to_json())
-        EncodeSettings(independent_channels=False, quality=None, effort=5, fast_decode=False, backend='onnxruntime', threads=2)
+        EncodeSettings(independent_channels=False, quality=None, level=None, effort=5, fast_decode=False, backend='onnxruntime', threads=2)
         """
         return asdict(self)
 
@@ -90,12 +93,14 @@ class DecodeRequest:
     Attributes:
         channels: latent channels to use, None for all; others count as zero. Needs a file with independent channels.
         allow_partial: make do with what arrived of a file that is cut off or damaged, if the codec can.
+        level: of a codec with levels, the one to restore; None for the last that arrived.
         backend: inference runtime, see `models.runtime`.
         threads: threads of the network, None for all cores.
     """
 
     channels: frozenset[int] | None = None
     allow_partial: bool = False
+    level: int | None = None
     backend: str = "onnxruntime"
     threads: int | None = None
 

@@ -10,6 +10,7 @@ from ..images import Picture
 from ..models.zoo import Family, Model
 from .base import EncodeSettings, Progress, no_progress
 from .ladder import Laddered, LadderTrials, Rung, locate
+from .progressive import progressive
 from .rate_control import search
 from .registry import codec_by_number
 from .target import Target
@@ -60,12 +61,16 @@ def encode(
     """
     if target is not None:
         target.require_no_quality(settings.quality)
+        if settings.level is not None:
+            raise RequestError("a target chooses the level: leave the level out")
         found = search(_trials(picture, chosen, settings, progress), target, picture, progress, write)
         model = _model_of(chosen, found.container)
         return Outcome(found.container, model, found.quality, found.reached, found.trials_used)
     model, own_quality = _located(chosen, settings.quality)
     if own_quality is not None:
         _variable_codec(model)
+    if settings.level is not None:
+        progressive(codec_by_number(model.codec), model.id)
     settings_of_model = replace(settings, quality=own_quality)
     coded = codec_by_number(model.codec).encode(picture, model, settings_of_model, progress)
     return Outcome(coded, model, settings.quality)

@@ -12,7 +12,6 @@ before it has come to its own.
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +25,7 @@ from ..images import Picture
 from ..models.quantiser import quantise
 from ..models.runtime import load_network
 from ..models.zoo import Model
-from . import l3ic_header
+from . import entropy_file, l3ic_header
 from .alpha import decode_alpha, encode_alpha
 from .base import DecodeRequest, EncodeSettings, Progress, SegmentInfo, no_progress
 from .ladder import Rung
@@ -213,16 +212,12 @@ class L3ic:
 
 @lru_cache(maxsize=8)
 def _tables(model: Model) -> LatentTables:
-    """The model's integer tables; its files are checked first, since a wrong table decodes to a wrong picture."""
-    model.verify()
-    path = model.path("entropy.npz")
-    try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            tables = LatentTables.from_arrays(arrays)
-    except (OSError, EOFError, TypeError, ValueError, BadZipFile) as error:
-        raise ModelError(f"{path} is damaged ({error}); reinstall the model") from error
+    """The model's integer tables."""
+    tables = entropy_file.read(model, LatentTables.from_arrays)
     if (tables.context.minimum, tables.context.maximum) != _CODEBOOK:
-        raise ModelError(f"{path} is for another codebook than that of l3ic; reinstall the model")
+        raise ModelError(
+            f"the tables in {model.folder} are for another codebook than that of l3ic; reinstall the model"
+        )
     return tables
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ from ..bitstream.tables import TableSet
 from ..errors import FormatError, ModelError
 from ..models.integer_net import IntegerNet
 from ..models.zoo import Model
+from . import entropy_file
 from .shallow_header import FAST, HYPER_LOG2, NODES, QUALITY_STEPS
 
 _HYPER_NET = "hyper_net"
@@ -168,18 +168,12 @@ _FLOATS = ("log_gain", "log_inverse", "log_lambda", "energy")
 
 @lru_cache(maxsize=4)
 def load(model: Model) -> ShallowModel:
-    """The entropy model of a zoo entry; its files are checked first, since a wrong table decodes to a wrong picture.
+    """The entropy model of a zoo entry.
 
     Raises:
         ModelError: the files are missing or damaged.
     """
-    model.verify()
-    path = model.path("entropy.npz")
-    try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            return ShallowModel.from_arrays(arrays)
-    except (OSError, EOFError, TypeError, ValueError, BadZipFile) as error:
-        raise ModelError(f"{path} is damaged ({error}); reinstall the model") from error
+    return entropy_file.read(model, ShallowModel.from_arrays)
 
 
 def halo(model: Model, transform: Literal["analysis", "synthesis"]) -> int:

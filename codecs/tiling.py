@@ -123,12 +123,12 @@ def synthesise(
     """
     _, height, width = symbols.shape
     pixels = np.empty((height * stride, width * stride, 3), np.uint8)
-    tiles = list(_tiles(height, width, halo, stride))
-    for done, (y, x) in enumerate(tiles, 1):
+    places = list(tiles(height, width, halo, stride))
+    for done, (y, x) in enumerate(places, 1):
         latents = np.multiply(symbols[None, :, y.outer(), x.outer()], step, dtype=np.float32, order="C")
         result = network(latents)
         pixels[y.core(stride), x.core(stride)] = result[0][y.inner(stride), x.inner(stride)]
-        progress(done, len(tiles))
+        progress(done, len(places))
     return pixels
 
 
@@ -136,22 +136,28 @@ def _analysed_tiles(
     network: Network, pixels: npt.NDArray[np.uint8], channels: int, stride: int, halo: int, progress: Progress
 ) -> Iterator[tuple[tuple[slice, ...], npt.NDArray[Any]]]:
     """Where each tile's latents belong, and what the network gives for them."""
-    tiles = list(_tiles(pixels.shape[0] // stride, pixels.shape[1] // stride, halo, stride))
-    for done, (y, x) in enumerate(tiles, 1):
+    places = list(tiles(pixels.shape[0] // stride, pixels.shape[1] // stride, halo, stride))
+    for done, (y, x) in enumerate(places, 1):
         result = network(np.ascontiguousarray(pixels[y.outer(stride), x.outer(stride)])[None])
         if result.shape[1] != channels:
             raise ModelError(f"the encoder gives {result.shape[1]} channels, not {channels}: reinstall the model")
         yield (slice(None), y.core(), x.core()), result[0][:, y.inner(), x.inner()]
-        progress(done, len(tiles))
+        progress(done, len(places))
 
 
-def _tiles(height: int, width: int, halo: int, stride: int) -> Iterator[tuple[Span, Span]]:
-    if height * width * stride**2 <= WHOLE_PIXELS:
+def tiles(height: int, width: int, halo: int, stride: int) -> Iterator[tuple[Span, Span]]:
+    """Tiles of so many latent positions, each with a halo, rows and columns; one tile if that is small enough."""
+    if is_whole(height, width, stride):
         yield Span(0, height, 0, height), Span(0, width, 0, width)
         return
     for y in _spans(height, halo, stride):
         for x in _spans(width, halo, stride):
             yield y, x
+
+
+def is_whole(height: int, width: int, stride: int) -> bool:
+    """Whether a picture of so many latent positions runs in one piece."""
+    return height * width * stride**2 <= WHOLE_PIXELS
 
 
 def _spans(length: int, halo: int, stride: int) -> list[Span]:

@@ -4,6 +4,7 @@ Tensors are (n, channels, h, w) in float32. Extents must be multiples of the str
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import keras
@@ -13,7 +14,7 @@ from onnx import TensorProto
 from ..errors import RequestError
 from .graph_writer import GraphWriter
 from .keras_weights import half_weights
-from .layers import GDN, GDN_FLOOR, ChannelRange, ChannelScale, DepthToSpace
+from .layers import GDN, GDN_FLOOR, ChannelRange, ChannelScale, ChannelSplit, DepthToSpace, PatchConv2D
 from .shallow import Compress
 from .transposed_graph import TransposedConvolution, add_transposed_convolution
 
@@ -41,11 +42,16 @@ def add_layers(graph: GraphWriter, model: Any, *entries: str) -> tuple[str, ...]
         if convert is None:
             supported = ", ".join(kind.__name__ for kind in _CONVERTERS)
             raise _unsupported(layer, f"a {type(layer).__name__}", supported)
-        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        inputs, outputs = (_listed(tensors) for tensors in (layer.input, layer.output))
         if any(id(tensor) not in names for tensor in inputs):
             raise _unsupported(layer, "fed by another model or a layer used twice", "layers used once, in one model")
-        names[id(layer.output)] = convert(graph, layer, *(names[id(tensor)] for tensor in inputs))
+        found = _listed(convert(graph, layer, *(names[id(tensor)] for tensor in inputs)))
+        names |= {id(tensor): name for tensor, name in zip(outputs, found, strict=True)}
     return tuple(names[id(tensor)] for tensor in model.outputs)
+
+
+def _listed(one_or_many: Any) -> list[Any]:
+    return one_or_many if isinstance(one_or_many, list) else [one_or_many]
 
 
 def _weights(graph: GraphWriter, layer: Any) -> dict[str, str]:
@@ -149,8 +155,17 @@ def _channel_scale(graph: GraphWriter, layer: Any, x: str) -> str:
 
 
 def _channel_range(graph: GraphWriter, layer: Any, x: str) -> str:
-    bounds = (("start", layer.start), ("stop", layer.stop), ("axis", 1))
-    return graph.add("Slice", x, *(graph.constant(f"{layer.name}/{name}", [k], np.int64) for name, k in bounds))
+    return _channels(graph, layer.name, x, layer.start, layer.stop)
+
+
+def _channel_split(graph: GraphWriter, layer: Any, x: str) -> list[str]:
+    bounds = enumerate(pairwise((0, *layer.bounds())))
+    return [_channels(graph, f"{layer.name}/{index}", x, start, stop) for index, (start, stop) in bounds]
+
+
+def _channels(graph: GraphWriter, name: str, x: str, start: int, stop: int) -> str:
+    bounds = (("start", start), ("stop", stop), ("axis", 1))
+    return graph.add("Slice", x, *(graph.constant(f"{name}/{key}", [value], np.int64) for key, value in bounds))
 
 
 def _gdn(graph: GraphWriter, layer: Any, x: str) -> str:
@@ -175,9 +190,10 @@ _ACTIVATIONS = {
     keras.activations.elu: "Elu",
 }
 
-_CONVERTERS: dict[type, Callable[..., str]] = {
+_CONVERTERS: dict[type, Callable[..., str | list[str]]] = {
     keras.layers.Rescaling: _rescaling,
     keras.layers.Conv2D: _convolution,
+    PatchConv2D: _convolution,
     keras.layers.Conv2DTranspose: _transposed_convolution,
     keras.layers.LeakyReLU: _leaky_relu,
     keras.layers.ReLU: _relu,
@@ -188,6 +204,7 @@ _CONVERTERS: dict[type, Callable[..., str]] = {
     DepthToSpace: _depth_to_space,
     ChannelScale: _channel_scale,
     ChannelRange: _channel_range,
+    ChannelSplit: _channel_split,
     GDN: _gdn,
     Compress: _compress,
 }

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import keras
 from keras import layers
 
-from .layers import ChannelRange, DepthToSpace
+from .layers import ChannelSplit, DepthToSpace, PatchConv2D
 
 STRIDE = 16
 """Pixels per code position along each axis."""
@@ -183,28 +183,30 @@ def _cell(x: Any, state: Any, cell: _Cell, channels: int) -> tuple[Any, Any]:
     one of the state the two gates and the linear path.
     """
     name = cell.name
-
-    def part(source: Any, index: int, parts: int = 1, what: str = "") -> Any:
-        return ChannelRange(index * channels, (index + parts) * channels, name=f"{name}_{what}")(source)
-
     of_input = _convolution(4 * channels, 3, cell.down, f"{name}_input")(x)
     of_state = _convolution(3 * channels, cell.reach, 1, f"{name}_state")(state)
-    gates = layers.Add(name=f"{name}_gates")([part(of_input, 0, 2, "input_gates"), part(of_state, 0, 2, "state_gates")])
-    gates = layers.Activation("sigmoid", name=f"{name}_gates_act")(gates)
-    kept = layers.Multiply(name=f"{name}_kept")([part(gates, 1, 1, "reset"), state])
-    candidate = layers.Add(name=f"{name}_candidate")(
-        [part(of_input, 2, 1, "input_candidate"), _convolution(channels, cell.reach, 1, f"{name}_kept_conv")(kept)]
-    )
-    candidate = layers.Activation("tanh", name=f"{name}_candidate_act")(candidate)
+    gates, candidate, linear = _parts(of_input, (2 * channels, channels, channels), f"{name}_input")
+    more, state_linear = _parts(of_state, (2 * channels, channels), f"{name}_state")
+    gates = layers.Activation("sigmoid", name=f"{name}_gates_act")(layers.Add(name=f"{name}_gates")([gates, more]))
+    update, reset = _parts(gates, (channels, channels), f"{name}_gates")
+    kept = layers.Multiply(name=f"{name}_kept")([reset, state])
+    kept = _convolution(channels, cell.reach, 1, f"{name}_kept_conv")(kept)
+    candidate = layers.Activation("tanh", name=f"{name}_act")(layers.Add(name=f"{name}_candidate")([candidate, kept]))
     change = layers.Subtract(name=f"{name}_change")([candidate, state])
-    change = layers.Multiply(name=f"{name}_update")([part(gates, 0, 1, "update_gate"), change])
-    linear = layers.Rescaling(_RESIDUAL, name=f"{name}_state_share")(part(of_state, 2, 1, "state_linear"))
+    change = layers.Multiply(name=f"{name}_update")([update, change])
     new = layers.Add(name=f"{name}_moved")([state, change])
-    new = layers.Add(name=f"{name}_new")([new, linear])
-    linear = layers.Rescaling(_RESIDUAL, name=f"{name}_input_share")(part(of_input, 3, 1, "input_linear"))
-    return layers.Add(name=f"{name}_output")([new, linear]), new
+    new = layers.Add(name=f"{name}_new")([new, _share(state_linear, f"{name}_state")])
+    return layers.Add(name=f"{name}_output")([new, _share(linear, f"{name}_input")]), new
+
+
+def _parts(x: Any, sizes: Sequence[int], name: str) -> Any:
+    return ChannelSplit(sizes, name=f"{name}_parts")(x)
+
+
+def _share(linear: Any, name: str) -> Any:
+    return layers.Rescaling(_RESIDUAL, name=f"{name}_share")(linear)
 
 
 def _convolution(channels: int, kernel: int, stride: int, name: str) -> Any:
     """Without bias, as in the published network's ports."""
-    return layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False, name=name)
+    return PatchConv2D(channels, kernel, stride, padding="same", use_bias=False, name=name)

@@ -161,32 +161,6 @@ def halo(architecture: Architecture, transform: Literal["analysis", "synthesis"]
     return {"bls": 4, "mbt": 4, "one_layer": 2, "two_layer": 2}[architecture.synthesis]
 
 
-def macs_per_pixel(model: Any, stride: int) -> float:
-    """Multiply-accumulates per image pixel of a Keras model made here, counted from its layers.
-
-    Args:
-        model: one of the transforms.
-        stride: pixels per position of the model's input along each axis.
-    """
-    positions = {id(model.inputs[0]): 1.0 / stride**2}  # positions of each tensor per image pixel
-    total = 0.0
-    for layer in model.layers:
-        if isinstance(layer, layers.InputLayer):
-            continue
-        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-        density = positions[id(inputs[0])]
-        weights = sum(float(keras.ops.size(w)) for w in layer.weights if len(w.shape) > 1)
-        if isinstance(layer, layers.Conv2DTranspose):
-            total += density * weights
-            density *= float(layer.strides[0] * layer.strides[1])
-        else:
-            if isinstance(layer, layers.Conv2D):
-                density /= float(layer.strides[0] * layer.strides[1])
-            total += density * weights
-        positions[id(layer.output)] = density
-    return total
-
-
 def _bls_analysis(x: Any, architecture: Architecture) -> Any:
     width = architecture.analysis_width
     x = GDN(name="down1_gdn")(_conv(width, 9, 4, "down1")(x))

@@ -7,7 +7,7 @@ from pkgutil import iter_modules
 from typing import Any, ClassVar, Self
 
 from ..errors import RequestError
-from ..models.residual_gru import GruArchitecture
+from ..models.residual_gru import ITERATIONS, GruArchitecture
 from ..models.shallow import Architecture
 
 
@@ -126,18 +126,25 @@ class ProgressiveConfig(RunConfig):
 
     Attributes:
         architecture: the networks.
+        unrolled: iterations of a step of training, from which step on, ascending. All sixteen share their weights: few
+            teach the networks what pictures look like, at a fraction of the cost.
         candidates: crops that are drawn for every one that is trained on: the hardest are taken.
     """
 
     family: ClassVar[str] = "progressive"
 
     architecture: GruArchitecture
+    unrolled: tuple[tuple[int, int], ...] = ((0, ITERATIONS),)
     candidates: int = 3
 
     @property
     def drawn(self) -> int:
         """See `RunConfig.drawn`."""
         return self.batch * self.candidates
+
+    def iterations_at(self, step: int) -> int:
+        """Iterations of a step."""
+        return [count for start, count in self.unrolled if start <= step][-1]
 
 
 Config = L3icConfig | HyperpriorConfig | ProgressiveConfig
@@ -161,6 +168,7 @@ def config_from_json(values: dict[str, Any]) -> Config:
             rest |= {"architecture": Architecture(**rest["architecture"]), "lambdas": tuple(rest["lambdas"])}
         if kind is ProgressiveConfig:
             rest |= {"architecture": GruArchitecture(**rest["architecture"])}
+            rest |= {"unrolled": tuple((start, count) for start, count in rest["unrolled"])}
         return kind(**rest)
     except (KeyError, TypeError) as error:
         raise RequestError(f"the run's configuration does not fit this version: {error}") from error

@@ -75,7 +75,7 @@ def pack_crops(folder: Path, target: Path, size: int) -> Pixels:
         if not crops:
             raise RequestError(f"every image below {folder} is smaller than {size}x{size} pixels")
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".partial.npy")
+        partial = target.with_suffix(f".{os.getpid()}.partial.npy")  # runs that start together pack at once
         np.save(partial, np.stack(crops))
         os.replace(partial, target)
     packed: Pixels = np.load(target, mmap_mode="r")

@@ -20,6 +20,7 @@ from ..codecs.shallow_model import ShallowModel
 from ..errors import RequestError
 from ..models import impulses, keras_weights, onnx_graph, shallow, zoo
 from ..models.backends import onnx_runtime
+from ..models.complexity import macs_per_pixel
 from ..models.integer_net import IntegerNet
 from ..models.integer_quantiser import FloatLayer, quantise
 from ..models.keras_ops import ops
@@ -173,9 +174,9 @@ def _energy(synthesis: Any, sizes: npt.NDArray[np.float32]) -> npt.NDArray[np.fl
 
 
 def _entry(codec: HyperpriorCodec, config: HyperpriorConfig, cost: float) -> Entry:
-    encode = shallow.macs_per_pixel(codec.analysis, 1) + shallow.macs_per_pixel(codec.hyper_analysis, shallow.STRIDE)
-    decode = shallow.macs_per_pixel(codec.synthesis, shallow.STRIDE)
-    decode += shallow.macs_per_pixel(codec.hyper_synthesis, shallow.HYPER_STRIDE)
+    encode = macs_per_pixel(codec.analysis, 1) + macs_per_pixel(codec.hyper_analysis, shallow.STRIDE)
+    decode = macs_per_pixel(codec.synthesis, shallow.STRIDE)
+    decode += macs_per_pixel(codec.hyper_synthesis, shallow.HYPER_STRIDE)
     parts = {
         "encoder": (codec.analysis, codec.hyper_analysis),
         "decoder": (codec.synthesis, codec.hyper_synthesis),

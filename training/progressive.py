@@ -1,4 +1,4 @@
-"""The trainable residual GRU: all iterations unrolled, every one of them measured."""
+"""The trainable residual GRU: its iterations unrolled, every one of them measured."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -35,23 +35,24 @@ class ProgressiveCodec(keras.Model):
         self.architecture = config.architecture
         self.encoder, self.decoder = (f(config.architecture) for f in (residual_gru.encoder, residual_gru.decoder))
         self.gains = residual_gru.gains(config.architecture) if config.architecture.reconstruction == "scaled" else None
-        self._trackers = {f"error_{level}": keras.metrics.Mean(f"error_{level}") for level in LEVELS}
+        self._trackers = {level: keras.metrics.Mean(f"error_{level}") for level in LEVELS}
 
-    def restore(self, pixels: Any, noise: Any = None) -> list[Any]:
+    def restore(self, pixels: Any, noise: Any = None, iterations: int = ITERATIONS) -> list[Any]:
         """The picture after each iteration.
 
         Args:
             pixels: (n, h, w, 3) in [0, 1] less one half, sides multiples of 32.
-            noise: (n, ITERATIONS, h/16, w/16, codes) uniform in 0..1, for a binariser that draws (training); without, it
+            noise: (n, iterations, h/16, w/16, codes) uniform in 0..1, for a binariser that draws (training); without, it
                 takes signs.
+            iterations: how many.
 
         Returns:
-            ITERATIONS tensors like `pixels`, not clipped.
+            As many tensors like `pixels`, not clipped.
         """
         coder, restorer = self._memories(pixels)
         restored, pictures = ops.zeros_like(pixels), []
         scaled = self.gains is not None
-        for iteration in range(ITERATIONS):
+        for iteration in range(iterations):
             gain: Any = self._gain(restored) if scaled and iteration > 0 else 1.0
             codes, *coder = self.encoder([(pixels - restored) * gain, *coder])
             binary = binarised(codes, None if noise is None else noise[:, iteration])
@@ -64,12 +65,14 @@ class ProgressiveCodec(keras.Model):
         """All reconstructions.
 
         Args:
-            inputs: pixels 0..255, any number type, (n, h, w, 3); and noise, see `restore`.
+            inputs: pixels 0..255, any number type, (n, h, w, 3); and noise for as many iterations as there are to be, see
+                `restore`.
 
         Returns:
-            (ITERATIONS, n, h, w, 3), not clipped.
+            (iterations, n, h, w, 3), not clipped.
         """
-        return ops.stack(self.restore(ops.cast(inputs[0], "float32") / 255.0 - 0.5, inputs[1]))
+        pixels = ops.cast(inputs[0], "float32") / 255.0 - 0.5
+        return ops.stack(self.restore(pixels, inputs[1], inputs[1].shape[1]))
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
@@ -78,8 +81,9 @@ class ProgressiveCodec(keras.Model):
         del y, sample_weight, training
         pixels = ops.cast(ops.convert_to_tensor(x[0]), "float32") / 255.0 - 0.5
         errors = ops.mean(ops.abs(pixels[None] - y_pred), axis=(1, 2, 3, 4))
-        for level in LEVELS:
-            self._trackers[f"error_{level}"].update_state(255.0 * errors[level])
+        reached = {level: tracker for level, tracker in self._trackers.items() if level < y_pred.shape[0]}
+        for level, tracker in reached.items():
+            tracker.update_state(255.0 * errors[level])
         return ops.mean(errors)
 
     @property
@@ -107,10 +111,10 @@ def binarised(codes: Any, noise: Any) -> Any:
     return codes + ops.stop_gradient(binary - codes)
 
 
-def noise_shape(config: ProgressiveConfig) -> tuple[int, ...]:
-    """Shape of the noise of one step."""
+def noise_shape(config: ProgressiveConfig, step: int) -> tuple[int, ...]:
+    """Shape of the noise of a step."""
     side = config.crop // STRIDE
-    return config.batch, ITERATIONS, side, side, config.architecture.codes
+    return config.batch, config.iterations_at(step), side, side, config.architecture.codes
 
 
 def _empty(pixels: Any, states: Sequence[State]) -> list[Any]:

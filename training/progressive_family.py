@@ -16,15 +16,15 @@ from .data import Pixels
 from .progressive import LEVELS, ProgressiveCodec, build_codec, noise_shape, to_bytes
 from .run_folder import load_average
 
+_MEASURES = [f"{name}_{level}" for level in LEVELS for name in ("psnr", "msssim")]
+
 build = build_codec
 
 
 def columns(config: ProgressiveConfig) -> tuple[str, ...]:
     """The columns of the log."""
     del config
-    return *(f"error_{level}" for level in LEVELS), *(
-        f"{name}_{level}" for level in LEVELS for name in ("psnr", "msssim")
-    )
+    return *(f"error_{level}" for level in LEVELS), *_MEASURES
 
 
 def start(codec: ProgressiveCodec, config: ProgressiveConfig, packed: Pixels, source: Path | Model | None) -> None:
@@ -42,7 +42,7 @@ def start(codec: ProgressiveCodec, config: ProgressiveConfig, packed: Pixels, so
 
 def inputs(config: ProgressiveConfig, step: int, crops: Pixels) -> tuple[Any, Any]:
     """The hardest of the crops, and noise for the binariser; depends on the arguments alone."""
-    noise = np.random.default_rng((config.seed, step, 1)).random(noise_shape(config), np.float32)
+    noise = np.random.default_rng((config.seed, step, 1)).random(noise_shape(config, step), np.float32)
     return (hardest(crops, config.batch), noise), None
 
 
@@ -56,8 +56,7 @@ def measure(codec: ProgressiveCodec, config: ProgressiveConfig, pictures: list[P
     del config
     with no_gradients():
         rows = [_measure_one(codec, picture) for picture in pictures]
-    names = [f"{name}_{level}" for level in LEVELS for name in ("psnr", "msssim")]
-    return dict(zip(names, np.mean(rows, axis=0).tolist(), strict=True))
+    return dict(zip(_MEASURES, np.mean(rows, axis=0).tolist(), strict=True))
 
 
 def hardest(crops: Pixels, count: int) -> Pixels:

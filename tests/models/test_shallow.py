@@ -9,11 +9,12 @@ pytestmark = pytest.mark.train
 pytest.importorskip("keras")
 
 from nicodec.models import shallow
+from nicodec.models.complexity import macs_per_pixel
 from nicodec.models.shallow import Architecture
 
 
 def cost(model: Any, stride: int) -> float:
-    return shallow.macs_per_pixel(model, stride) / 1000
+    return macs_per_pixel(model, stride) / 1000
 
 
 @pytest.mark.parametrize(

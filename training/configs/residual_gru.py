@@ -7,7 +7,7 @@ CONFIG = ProgressiveConfig(
     model="residual-gru",
     architecture=GruArchitecture(width=0.25),
     steps=30000,
-    batch=32,
+    batch=16,
     crop=32,
     learning_rate=1e-3,
     warmup=200,

@@ -1,0 +1,98 @@
+"""The code file of the original residual GRU: a NumPy archive of binary codes, without entropy coding or picture size.
+
+Members: `shape`, integers (levels, 1, code height, code width, 32); `codes`, the codes of that shape as bits, -1 as 0,
+packed into bytes of which the most significant bit comes first (`numpy.packbits`).
+
+Source: tensorflow/models, research/compression/image_encoder, encoder.py and decoder.py.
+"""
+
+import io
+import math
+import zipfile
+from typing import BinaryIO, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import FormatError, LimitError
+from .gru_header import LEVELS, STRIDE_LOG2
+
+CHANNELS = 32
+SUFFIX = ".npz"
+
+_HEADER_BYTES = 4096
+_ADVICE = "give a file that the original encoder or 'nicodec encode --codes-npz' wrote"
+
+Codes = npt.NDArray[np.uint8]
+
+
+def write(codes: Codes) -> bytes:
+    """Makes a code file.
+
+    Args:
+        codes: uint8 (levels, 32, h, w), 0 or 1.
+    """
+    planes = codes.transpose(0, 2, 3, 1)[:, None]
+    file = io.BytesIO()
+    np.savez_compressed(file, shape=np.array(planes.shape, np.int64), codes=np.packbits(planes))
+    return file.getvalue()
+
+
+def read(data: bytes | BinaryIO, max_pixels: int) -> Codes:
+    """Reads a code file; never unpickles.
+
+    Args:
+        data: the whole file, or a binary file that can seek.
+        max_pixels: the largest picture to accept.
+
+    Returns:
+        uint8 (levels, 32, h, w), 0 or 1.
+
+    Raises:
+        FormatError: it is no such file, or its members contradict each other.
+        LimitError: the picture is larger than accepted.
+    """
+    file = cast(BinaryIO, io.BytesIO(data)) if isinstance(data, bytes) else data
+    try:
+        with zipfile.ZipFile(file) as archive:
+            shape = _checked_shape(_member(archive, "shape", _HEADER_BYTES), max_pixels)
+            bits = math.prod(shape)
+            packed = _member(archive, "codes", bits // 8 + _HEADER_BYTES)
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"not a code file ({_one_line(error)}): {_ADVICE}") from error
+    if packed.dtype != np.uint8 or packed.shape != (-(-bits // 8),):
+        raise FormatError(f"codes are {packed.dtype} of shape {packed.shape}, not {-(-bits // 8)} bytes: {_ADVICE}")
+    planes = np.unpackbits(packed, count=bits).reshape(shape)
+    return np.ascontiguousarray(planes[:, 0].transpose(0, 3, 1, 2))
+
+
+def _member(archive: zipfile.ZipFile, name: str, most: int) -> npt.NDArray[np.generic]:
+    """One array of the archive, of at most so many bytes with its header."""
+    try:
+        entry = archive.getinfo(f"{name}.npy")
+    except KeyError as error:
+        raise FormatError(f"the code file has no {name!r}: {_ADVICE}") from error
+    if entry.file_size > most:
+        raise FormatError(f"{name!r} of the code file takes {entry.file_size} bytes, too many: {_ADVICE}")
+    with archive.open(entry) as member:
+        array: npt.NDArray[np.generic] = np.lib.format.read_array(cast(BinaryIO, member), allow_pickle=False)
+    return array
+
+
+def _checked_shape(array: npt.NDArray[np.generic], max_pixels: int) -> tuple[int, ...]:
+    if array.shape != (5,) or not np.issubdtype(array.dtype, np.integer):
+        raise FormatError(f"'shape' of the code file is {array.dtype} of shape {array.shape}: {_ADVICE}")
+    levels, batch, height, width, channels = shape = tuple(int(size) for size in array.tolist())
+    if not 1 <= levels <= LEVELS or batch != 1 or channels != CHANNELS or min(height, width) < 1:
+        raise FormatError(f"'shape' of the code file is {shape}, not (1 to {LEVELS}, 1, h, w, {CHANNELS}): {_ADVICE}")
+    if height * width << 2 * STRIDE_LOG2 > max_pixels:
+        raise LimitError(
+            f"the code file is of {height * width << 2 * STRIDE_LOG2} pixels: raise the limit of {max_pixels}"
+        )
+    return shape
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

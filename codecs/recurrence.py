@@ -1,0 +1,225 @@
+"""Runs the two networks of a residual GRU over and over, in overlapping tiles where a picture is large.
+
+The decoder gives the same picture in tiles as in one piece: `HALO_BASE` and `HALO_STEP` are how far a code is felt. What
+the encoder makes of a code depends on pixels much farther away, by ever less, so that codes near the edge of a tile may
+differ from those of a picture in one piece.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..models.runtime import RecurrentNetwork, load_recurrent
+from ..models.zoo import Model
+from .base import Progress, no_progress
+from .gru_header import STRIDE_LOG2
+from .gru_model import GruShape, Memories, Reconstruction, load
+from .tiling import is_whole, tiles
+
+STRIDE = 1 << STRIDE_LOG2
+
+HALO_BASE = 36
+"""Pixels as far away as the decoder's first iteration carries a code."""
+
+HALO_STEP = 8
+"""Pixels farther with every iteration: two positions of the memory at a quarter of the resolution."""
+
+ENCODER_HALO = 24
+"""Code positions around a tile that the encoder takes into account."""
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+Codes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What the iterations of one model are made of.
+
+    Attributes:
+        encoder: one iteration.
+        decoder: one iteration.
+        shape: codes, memories, and what the decoder's result is.
+    """
+
+    encoder: RecurrentNetwork
+    decoder: RecurrentNetwork
+    shape: GruShape
+
+
+def load_decoder(model: Model, backend: str, threads: int | None) -> "Restorer":
+    """The decoder of a model, before the first level.
+
+    Raises:
+        ModelError: the model's files are missing or damaged.
+        BackendError: the inference runtime is missing or failed.
+    """
+    return Restorer(load_recurrent(model, "decoder", backend=backend, threads=threads), load(model).shape)
+
+
+def load_networks(model: Model, backend: str, threads: int | None) -> Networks:
+    """Both networks of a model; errors as for `load_decoder`."""
+    encoder, decoder = (
+        load_recurrent(model, part, backend=backend, threads=threads) for part in ("encoder", "decoder")
+    )
+    return Networks(encoder, decoder, load(model).shape)
+
+
+class Restorer:
+    """The decoder of one tile: takes the codes of one level after the other and gives the picture so far.
+
+    Args:
+        network: one iteration of the decoder.
+        shape: of the model.
+    """
+
+    def __init__(self, network: RecurrentNetwork, shape: GruShape) -> None:
+        self._network = network
+        self._shape = shape
+        self._memories: tuple[Floats, ...] = ()
+        self._picture: Floats | None = None
+
+    def anew(self) -> "Restorer":
+        """The same decoder before the first level."""
+        return Restorer(self._network, self._shape)
+
+    def add(self, codes: Floats) -> Floats:
+        """The picture after one more level.
+
+        Args:
+            codes: float32 (channels, h, w), -1 and 1, or 0 where a code is not known.
+
+        Returns:
+            float32 (1, 3, 16 h, 16 w), samples 0..1 less one half, not clipped.
+        """
+        if self._picture is None:
+            self._memories = empty(self._shape.decoder_memories, *codes.shape[1:])
+        result, *memories = self._network(codes[None], *self._memories)
+        self._memories = tuple(memories)
+        adds = self._shape.reconstruction is Reconstruction.ADDITIVE
+        self._picture = result if self._picture is None or not adds else self._picture + result
+        return self._picture
+
+
+def analyse(networks: Networks, pixels: Pixels, levels: int, progress: Progress = no_progress) -> Codes:
+    """Makes the codes of a picture.
+
+    Args:
+        networks: of a residual GRU.
+        pixels: uint8 (h, w, 3), sides multiples of 32.
+        levels: how many.
+        progress: told after every level of every tile.
+
+    Returns:
+        uint8 (levels, channels, h/16, w/16), 0 or 1.
+
+    Raises:
+        BackendError: the inference runtime failed.
+    """
+    height, width = (side // STRIDE for side in pixels.shape[:2])
+    codes = np.empty((levels, networks.shape.codes, height, width), np.uint8)
+    places = list(tiles(height, width, ENCODER_HALO, STRIDE))
+    for done, (y, x) in enumerate(places):
+        tile = to_floats(pixels[y.outer(STRIDE), x.outer(STRIDE)])
+        for level, found in enumerate(_coded(networks, tile, levels)):
+            codes[level, :, y.core(), x.core()] = found[:, y.inner(), x.inner()]
+            progress(done * levels + level + 1, len(places) * levels)
+    return codes
+
+
+def _coded(networks: Networks, pixels: Floats, levels: int) -> Iterator[npt.NDArray[np.bool_]]:
+    """The codes of one tile, level by level, (channels, h, w)."""
+    height, width = (side // STRIDE for side in pixels.shape[2:])
+    restorer = Restorer(networks.decoder, networks.shape)
+    memories = empty(networks.shape.encoder_memories, height, width)
+    left = pixels
+    for level in range(levels):
+        found, *states = networks.encoder(left, *memories)
+        memories = tuple(states)
+        ones = found[0] > 0
+        yield ones
+        if level + 1 < levels:
+            left = pixels - restorer.add(signed(ones))
+
+
+def synthesise(
+    decoder: Restorer, codes: Sequence[Floats], levels: Sequence[int], progress: Progress = no_progress
+) -> list[Pixels]:
+    """Restores a picture at several levels.
+
+    Args:
+        decoder: before the first level.
+        codes: for every level, up to the highest that is wanted, float32 (channels, h, w) of -1, 0 and 1.
+        levels: which are wanted, ascending.
+        progress: told after every level of every tile.
+
+    Returns:
+        For each wanted level, uint8 (16 h, 16 w, 3).
+
+    Raises:
+        BackendError: the inference runtime failed.
+    """
+    _, height, width = codes[0].shape
+    pictures = [np.empty((height * STRIDE, width * STRIDE, 3), np.uint8) for _ in levels]
+    places, count = list(tiles(height, width, decoder_halo(levels[-1]), STRIDE)), levels[-1] + 1
+    for done, (y, x) in enumerate(places):
+        restorer = decoder.anew()
+        for level in range(count):
+            restored = restorer.add(np.ascontiguousarray(codes[level][:, y.outer(), x.outer()]))
+            if level in levels:
+                pixels = to_pixels(restored[:, :, y.inner(STRIDE), x.inner(STRIDE)])
+                pictures[levels.index(level)][y.core(STRIDE), x.core(STRIDE)] = pixels
+            progress(done * count + level + 1, len(places) * count)
+    return pictures
+
+
+def synthesise_arriving(decoder: Restorer, codes: Iterable[Floats]) -> Iterator[Pixels]:
+    """Restores a picture each time that the codes of one more level arrive; a large one from the start each time.
+
+    Args:
+        decoder: before the first level.
+        codes: level by level, as for `synthesise`.
+    """
+    arrived: list[Floats] = []
+    for level, layer in enumerate(codes):
+        if is_whole(*layer.shape[1:], STRIDE):
+            yield to_pixels(decoder.add(layer))
+        else:
+            arrived.append(layer)
+            yield synthesise(decoder, arrived, [level])[0]
+
+
+def decoder_halo(level: int) -> int:
+    """Code positions around a tile that have a part in it at a level."""
+    return -(-(HALO_BASE + HALO_STEP * level) // STRIDE)
+
+
+def empty(memories: Memories, height: int, width: int) -> tuple[Floats, ...]:
+    """Memories before the first iteration, for height x width code positions."""
+    return tuple(
+        np.zeros((1, channels, height * STRIDE // stride, width * STRIDE // stride), np.float32)
+        for channels, stride in memories
+    )
+
+
+def signed(ones: npt.NDArray[np.bool_]) -> Floats:
+    """Codes as the decoder takes them: -1 and 1."""
+    return np.where(ones, np.float32(1), np.float32(-1))
+
+
+def to_floats(pixels: Pixels) -> Floats:
+    """uint8 (h, w, 3) to float32 (1, 3, h, w), samples 0..1 less one half."""
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32)[None]
+    planes /= np.float32(255)
+    planes -= np.float32(0.5)
+    return planes
+
+
+def to_pixels(picture: Floats) -> Pixels:
+    """The reverse of `to_floats`, clipped, halves rounded up as the original does."""
+    samples = picture[0] * np.float32(255)
+    samples += np.float32(128)  # 127.5, and 0.5 to round
+    np.clip(samples, 0, 255, out=samples)
+    return np.ascontiguousarray(samples.astype(np.uint8).transpose(1, 2, 0))
