@@ -64,7 +64,7 @@ class CodeContext:
     @property
     def channels(self) -> int:
         """Number of channels."""
-        return self.seen.shape[1]
+        return int(self.seen.shape[1])
 
     @cached_property
     def tables(self) -> TableSet:

@@ -115,24 +115,29 @@ class LayerCoder:
         _, channels, height, width = self._known.shape
         slots = (self._layer - seen[..., BACK]) % (MAX_BACK + 1)
         offsets: _Sites = (slots * channels + seen[..., CHANNEL]) * height * width
-        return offsets + seen[..., DOWN] * width + seen[..., RIGHT]
+        offsets += seen[..., DOWN] * width + seen[..., RIGHT]
+        return offsets
 
     def _padded(self, sites: _Sites) -> _Sites:
         """Where positions are in a padded plane."""
         rows, columns = np.divmod(sites, self._shape[1])
-        return (rows + REACH) * self._known.shape[-1] + columns + REACH
+        places: _Sites = (rows + REACH) * self._known.shape[-1] + columns + REACH
+        return places
 
     def _values(self, channels: slice, sites: _Sites) -> Codes:
         """Codes of the current layer, (positions, channels)."""
-        return self._flat(self._layer)[channels, self._padded(sites)].T
+        values: Codes = self._flat(self._layer)[channels, self._padded(sites)].T
+        return values
 
     def _flat(self, layer: int) -> Codes:
         """A layer as padded planes, (channels, padded positions)."""
-        return self._known[layer % (MAX_BACK + 1)].reshape(self._model.channels, -1)
+        planes: Codes = self._known[layer % (MAX_BACK + 1)].reshape(self._model.channels, -1)
+        return planes
 
     def _inside(self, layer: int) -> Codes:
         """A layer without padding, (channels, height, width)."""
-        return self._known[layer % (MAX_BACK + 1), :, REACH:-REACH, REACH:-REACH]
+        inside: Codes = self._known[layer % (MAX_BACK + 1), :, REACH:-REACH, REACH:-REACH]
+        return inside
 
 
 def _phases(height: int, width: int) -> tuple[_Sites, ...]:

@@ -64,7 +64,7 @@ def read(data: bytes | BinaryIO, max_pixels: int) -> Codes:
         raise FormatError(f"not a code file ({_one_line(error)}): {_ADVICE}") from error
     if packed.dtype != np.uint8 or packed.shape != (-(-bits // 8),):
         raise FormatError(f"codes are {packed.dtype} of shape {packed.shape}, not {-(-bits // 8)} bytes: {_ADVICE}")
-    planes = np.unpackbits(packed, count=bits).reshape(shape)
+    planes = np.unpackbits(packed.astype(np.uint8, copy=False), count=bits).reshape(shape)
     return np.ascontiguousarray(planes[:, 0].transpose(0, 3, 1, 2))
 
 

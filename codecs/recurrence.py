@@ -184,7 +184,8 @@ def synthesise_arriving(decoder: Restorer, codes: Iterable[Floats]) -> Iterator[
     """
     arrived: list[Floats] = []
     for level, layer in enumerate(codes):
-        if is_whole(*layer.shape[1:], STRIDE):
+        _, height, width = layer.shape
+        if is_whole(height, width, STRIDE):
             yield to_pixels(decoder.add(layer))
         else:
             arrived.append(layer)

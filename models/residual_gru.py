@@ -30,6 +30,13 @@ Reconstruction = Literal["one_shot", "additive", "scaled"]
 _RESIDUAL = 0.1
 """Share of the linear paths that make the GRU a residual one; alpha in the paper."""
 
+# At first a cell takes half of its candidate: signals keep their size on the way through seven cells if the candidate is
+# made twice as large. With Keras' own start they would shrink to a few thousandths.
+_INPUT_SCALE = 3.0
+
+_PIXEL_SCALE = 8.0
+"""What brings pixels less one half, whose deviation is about a third, to unit variance and more, and back."""
+
 _GAIN_WIDTH = 32
 _LEAST_GAIN = 2.0
 
@@ -112,7 +119,7 @@ def encoder(architecture: GruArchitecture) -> Any:
         (n, h/16, w/16, codes) in (-1, 1), to be made binary, and the states after it.
     """
     left = keras.Input((None, None, 3), name="left")
-    x = _convolution(architecture.channels(64), 3, 2, "entry")(left)
+    x = _convolution(architecture.channels(64), 3, 2, "entry", _PIXEL_SCALE)(left)
     x, before, after = _cells(x, architecture, _ENCODER, upsampled=False)
     codes = _convolution(architecture.codes, 1, 1, "codes")(x)
     codes = layers.Activation("tanh", name="codes_act", dtype="float32")(codes)
@@ -129,7 +136,7 @@ def decoder(architecture: GruArchitecture) -> Any:
     codes = keras.Input((None, None, architecture.codes), name="codes")
     x = _convolution(architecture.channels(512), 1, 1, "entry")(codes)
     x, before, after = _cells(x, architecture, _DECODER, upsampled=True)
-    x = _convolution(3, 1, 1, "pixels")(x)
+    x = _convolution(3, 1, 1, "pixels", 1.0 / _PIXEL_SCALE)(x)
     x = layers.Activation("tanh", name="pixels_act", dtype="float32")(x)
     x = layers.Rescaling(0.5, name="half", dtype="float32")(x)
     return keras.Model([codes, *before], [x, *after], name="gru_decoder")
@@ -183,7 +190,7 @@ def _cell(x: Any, state: Any, cell: _Cell, channels: int) -> tuple[Any, Any]:
     one of the state the two gates and the linear path.
     """
     name = cell.name
-    of_input = _convolution(4 * channels, 3, cell.down, f"{name}_input")(x)
+    of_input = _convolution(4 * channels, 3, cell.down, f"{name}_input", _INPUT_SCALE)(x)
     of_state = _convolution(3 * channels, cell.reach, 1, f"{name}_state")(state)
     gates, candidate, linear = _parts(of_input, (2 * channels, channels, channels), f"{name}_input")
     more, state_linear = _parts(of_state, (2 * channels, channels), f"{name}_state")
@@ -207,6 +214,7 @@ def _share(linear: Any, name: str) -> Any:
     return layers.Rescaling(_RESIDUAL, name=f"{name}_share")(linear)
 
 
-def _convolution(channels: int, kernel: int, stride: int, name: str) -> Any:
-    """Without bias, as in the published network's ports."""
-    return PatchConv2D(channels, kernel, stride, padding="same", use_bias=False, name=name)
+def _convolution(channels: int, kernel: int, stride: int, name: str, scale: float = 1.0) -> Any:
+    """Without bias, as in the published network's ports; `scale` is the variance of what it makes of unit variance."""
+    initial = keras.initializers.VarianceScaling(scale, "fan_in")
+    return PatchConv2D(channels, kernel, stride, padding="same", use_bias=False, kernel_initializer=initial, name=name)

@@ -82,7 +82,8 @@ class _Samples:
         """What is at a place seen from every position of a phase, (n,)."""
         back, channel, down, right = place
         plane = self.known[:, layer - back, channel]
-        return np.roll(plane, (-down, -right), axis=(1, 2))[self._inside[phase]]
+        found: Codes = np.roll(plane, (-down, -right), axis=(1, 2))[self._inside[phase]]
+        return found
 
 
 def candidates(layer: int, channel: int, phase: int, bounds: npt.NDArray[np.int64]) -> list[Place]:
@@ -122,7 +123,8 @@ def _most_alike(codes: Codes, columns: Sequence[Codes]) -> list[int]:
     signs -= signs.mean(axis=1, keepdims=True)
     centred = codes - codes.mean(dtype=np.float32)
     alike = np.abs(signs @ centred) / np.sqrt(np.square(signs).sum(axis=1) + 1.0)
-    return np.argsort(-alike, kind="stable")[:_SHORT_LIST].tolist()
+    best: list[int] = np.argsort(-alike, kind="stable")[:_SHORT_LIST].tolist()
+    return best
 
 
 def _bits(events: npt.NDArray[np.intp], bits: int) -> float:

@@ -129,6 +129,7 @@ class ProgressiveConfig(RunConfig):
         unrolled: iterations of a step of training, from which step on, ascending. All sixteen share their weights: few
             teach the networks what pictures look like, at a fraction of the cost.
         candidates: crops that are drawn for every one that is trained on: the hardest are taken.
+        softened: steps over which codes become binary; before, part of what they lose by it is given back.
     """
 
     family: ClassVar[str] = "progressive"
@@ -136,11 +137,16 @@ class ProgressiveConfig(RunConfig):
     architecture: GruArchitecture
     unrolled: tuple[tuple[int, int], ...] = ((0, ITERATIONS),)
     candidates: int = 3
+    softened: int = 1000
 
     @property
     def drawn(self) -> int:
         """See `RunConfig.drawn`."""
         return self.batch * self.candidates
+
+    def binary_at(self, step: int) -> float:
+        """How binary codes are at a step, 0 to 1."""
+        return min(1.0, step / self.softened) if self.softened else 1.0
 
     def iterations_at(self, step: int) -> int:
         """Iterations of a step."""

@@ -34,10 +34,12 @@ class ProgressiveCodec(keras.Model):
         super().__init__(dtype="float32", **kwargs)
         self.architecture = config.architecture
         self.encoder, self.decoder = (f(config.architecture) for f in (residual_gru.encoder, residual_gru.decoder))
-        self.gains = residual_gru.gains(config.architecture) if config.architecture.reconstruction == "scaled" else None
+        self.gains: Any = (
+            residual_gru.gains(config.architecture) if config.architecture.reconstruction == "scaled" else None
+        )
         self._trackers = {level: keras.metrics.Mean(f"error_{level}") for level in LEVELS}
 
-    def restore(self, pixels: Any, noise: Any = None, iterations: int = ITERATIONS) -> list[Any]:
+    def restore(self, pixels: Any, noise: Any = None, iterations: int = ITERATIONS, share: Any = 1.0) -> list[Any]:
         """The picture after each iteration.
 
         Args:
@@ -45,6 +47,7 @@ class ProgressiveCodec(keras.Model):
             noise: (n, iterations, h/16, w/16, codes) uniform in 0..1, for a binariser that draws (training); without, it
                 takes signs.
             iterations: how many.
+            share: how binary codes are, see `binarised`.
 
         Returns:
             As many tensors like `pixels`, not clipped.
@@ -55,7 +58,7 @@ class ProgressiveCodec(keras.Model):
         for iteration in range(iterations):
             gain: Any = self._gain(restored) if scaled and iteration > 0 else 1.0
             codes, *coder = self.encoder([(pixels - restored) * gain, *coder])
-            binary = binarised(codes, None if noise is None else noise[:, iteration])
+            binary = binarised(codes, None if noise is None else noise[:, iteration], share)
             change, *restorer = self.decoder([binary, *restorer])
             restored = change if self.architecture.reconstruction == "one_shot" else restored + change / gain
             pictures.append(restored)
@@ -65,14 +68,14 @@ class ProgressiveCodec(keras.Model):
         """All reconstructions.
 
         Args:
-            inputs: pixels 0..255, any number type, (n, h, w, 3); and noise for as many iterations as there are to be, see
-                `restore`.
+            inputs: pixels 0..255, any number type, (n, h, w, 3); noise for as many iterations as there are to be; and how
+                binary codes are (1,); see `restore`.
 
         Returns:
             (iterations, n, h, w, 3), not clipped.
         """
         pixels = ops.cast(inputs[0], "float32") / 255.0 - 0.5
-        return ops.stack(self.restore(pixels, inputs[1], inputs[1].shape[1]))
+        return ops.stack(self.restore(pixels, inputs[1], inputs[1].shape[1], inputs[2]))
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
@@ -104,11 +107,17 @@ class ProgressiveCodec(keras.Model):
         return coder, restorer
 
 
-def binarised(codes: Any, noise: Any) -> Any:
-    """-1 or 1: a draw with the mean of the codes if there is noise, else their signs; straight-through gradient."""
+def binarised(codes: Any, noise: Any, share: Any = 1.0) -> Any:
+    """-1 or 1: a draw with the mean of the codes if there is noise, else their signs; straight-through gradient.
+
+    Args:
+        codes: in (-1, 1).
+        noise: of the shape of the codes, uniform in 0..1, or None.
+        share: 1, or less for values between the codes and that: what is learnt first is then not drowned in noise.
+    """
     threshold = 0.0 if noise is None else 2.0 * noise - 1.0
     binary = ops.where(codes > threshold, 1.0, -1.0)
-    return codes + ops.stop_gradient(binary - codes)
+    return codes + share * ops.stop_gradient(binary - codes)
 
 
 def noise_shape(config: ProgressiveConfig, step: int) -> tuple[int, ...]:
@@ -125,4 +134,5 @@ def _empty(pixels: Any, states: Sequence[State]) -> list[Any]:
 def to_bytes(picture: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Samples of a reconstruction (pixels less one half), halves rounded up as the original does."""
     samples = 255.0 * (ops.convert_to_numpy(picture).astype(np.float64) + 0.5)
-    return np.clip(np.floor(samples + 0.5), 0, 255).astype(np.uint8)
+    rounded: np.ndarray[Any, np.dtype[np.uint8]] = np.clip(np.floor(samples + 0.5), 0, 255).astype(np.uint8)
+    return rounded

@@ -37,8 +37,8 @@ def test_spans_follow_each_other_and_have_their_halo(length: int, halo: int) -> 
 
 def test_small_pictures_run_in_one_piece() -> None:
     side = int(tiling.WHOLE_PIXELS**0.5) // STRIDE
-    assert len(list(tiling._tiles(side, side, HALO, STRIDE))) == 1
-    assert len(list(tiling._tiles(side, side + 1, HALO, STRIDE))) > 1
+    assert len(list(tiling.tiles(side, side, HALO, STRIDE))) == 1
+    assert len(list(tiling.tiles(side, side + 1, HALO, STRIDE))) > 1
 
 
 def blur(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:

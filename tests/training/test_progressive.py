@@ -90,7 +90,7 @@ def test_changes_add_up(samples: "Samples") -> None:
 
 def test_the_binariser_draws_with_the_mean_of_the_codes(differentiate: Callable[..., tuple[float, list[Any]]]) -> None:
     noise = np.random.default_rng(1).random((4000, 3), np.float32)
-    codes = np.broadcast_to(np.float32([-0.9, 0.0, 0.5]), noise.shape)
+    codes = np.broadcast_to(np.array([-0.9, 0.0, 0.5], np.float32), noise.shape)
     binary = ops.convert_to_numpy(binarised(ops.convert_to_tensor(codes), noise))
     assert set(np.unique(binary)) == {-1.0, 1.0}
     assert binary.mean(axis=0) == pytest.approx([-0.9, 0.0, 0.5], abs=0.05)
@@ -117,9 +117,10 @@ def test_samples_round_halves_up() -> None:
 
 def test_inputs_depend_on_the_step_alone(samples: "Samples") -> None:
     crops = np.stack([samples.photo(32, 32)] * 4)
-    (first, noise), _ = progressive_family.inputs(CONFIG, 7, crops)
-    (_, again), _ = progressive_family.inputs(CONFIG, 7, crops)
-    (_, other), _ = progressive_family.inputs(CONFIG, 8, crops)
+    (first, noise, share), _ = progressive_family.inputs(CONFIG, 7, crops)
+    (_, again, _), _ = progressive_family.inputs(CONFIG, 7, crops)
+    (_, other, _), _ = progressive_family.inputs(CONFIG, 8, crops)
+    assert share.tolist() == [pytest.approx(7 / CONFIG.softened)]
     assert first.shape == (2, 32, 32, 3)
     assert noise.shape == (2, ITERATIONS, 2, 2, 8)
     np.testing.assert_array_equal(noise, again)

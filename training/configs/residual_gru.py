@@ -7,10 +7,11 @@ CONFIG = ProgressiveConfig(
     model="residual-gru",
     architecture=GruArchitecture(width=0.25),
     steps=30000,
+    unrolled=((0, 4), (4000, 8), (10000, 16)),
     batch=16,
     crop=32,
-    learning_rate=1e-3,
+    learning_rate=2e-3,
     warmup=200,
     ema=0.999,
-    validate_every=500,
+    validate_every=1000,
 )
