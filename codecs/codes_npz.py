@@ -8,11 +8,14 @@ Source: tensorflow/models, research/compression/image_encoder, encoder.py and de
 
 import io
 import math
+import struct
 import zipfile
+import zlib
 from typing import BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib import format as npy
 
 from ..errors import FormatError, LimitError
 from .gru_header import LEVELS, STRIDE_LOG2
@@ -22,6 +25,12 @@ SUFFIX = ".npz"
 
 _HEADER_BYTES = 4096
 _ADVICE = "give a file that the original encoder or 'nicodec encode --codes-npz' wrote"
+
+# What the standard library and NumPy raise for archives and arrays that are none.
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+    *(NotImplementedError, RuntimeError, SyntaxError, TypeError, ValueError),
+)
 
 Codes = npt.NDArray[np.uint8]
 
@@ -58,9 +67,9 @@ def read(data: bytes | BinaryIO, max_pixels: int) -> Codes:
             shape = _checked_shape(_member(archive, "shape", _HEADER_BYTES), max_pixels)
             bits = math.prod(shape)
             packed = _member(archive, "codes", bits // 8 + _HEADER_BYTES)
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
-        if isinstance(error, FormatError):
-            raise
+    except FormatError:
+        raise
+    except _DAMAGED as error:
         raise FormatError(f"not a code file ({_one_line(error)}): {_ADVICE}") from error
     if packed.dtype != np.uint8 or packed.shape != (-(-bits // 8),):
         raise FormatError(f"codes are {packed.dtype} of shape {packed.shape}, not {-(-bits // 8)} bytes: {_ADVICE}")
@@ -76,8 +85,15 @@ def _member(archive: zipfile.ZipFile, name: str, most: int) -> npt.NDArray[np.ge
         raise FormatError(f"the code file has no {name!r}: {_ADVICE}") from error
     if entry.file_size > most:
         raise FormatError(f"{name!r} of the code file takes {entry.file_size} bytes, too many: {_ADVICE}")
-    with archive.open(entry) as member:
-        array: npt.NDArray[np.generic] = np.lib.format.read_array(cast(BinaryIO, member), allow_pickle=False)
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise FormatError(f"{name!r} of the code file is compressed in an unknown way: {_ADVICE}")
+    member = io.BytesIO(archive.read(entry))
+    version = npy.read_magic(member)
+    shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(member)
+    content = member.read()
+    if dtype.hasobject or len(shape) != 1 or shape[0] * dtype.itemsize != len(content):
+        raise FormatError(f"{name!r} of the code file is {dtype} of shape {shape}: {_ADVICE}")
+    array: npt.NDArray[np.generic] = np.frombuffer(content, dtype)
     return array
 
 
