@@ -16,7 +16,7 @@ from ..models.zoo import Model
 from .base import Progress, no_progress
 from .gru_header import STRIDE_LOG2
 from .gru_model import GruShape, Memories, Reconstruction, load
-from .tiling import is_whole, tiles
+from .tiling import Span, tiles
 
 STRIDE = 1 << STRIDE_LOG2
 
@@ -26,8 +26,14 @@ HALO_BASE = 36
 HALO_STEP = 8
 """Pixels farther with every iteration: two positions of the memory at a quarter of the resolution."""
 
-ENCODER_HALO = 24
+ENCODER_HALO = 10
 """Code positions around a tile that the encoder takes into account."""
+
+WHOLE_PIXELS = 1 << 20
+"""Pixels up to which a picture runs in one piece: encoding takes about 1.4 kB of memory for each."""
+
+OUTER_PIXELS = 896
+"""Side of a tile in pixels, with its halo."""
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -120,7 +126,7 @@ def analyse(networks: Networks, pixels: Pixels, levels: int, progress: Progress 
     """
     height, width = (side // STRIDE for side in pixels.shape[:2])
     codes = np.empty((levels, networks.shape.codes, height, width), np.uint8)
-    places = list(tiles(height, width, ENCODER_HALO, STRIDE))
+    places = _tiles(height, width, ENCODER_HALO)
     for done, (y, x) in enumerate(places):
         tile = to_floats(pixels[y.outer(STRIDE), x.outer(STRIDE)])
         for level, found in enumerate(_coded(networks, tile, levels)):
@@ -163,7 +169,7 @@ def synthesise(
     """
     _, height, width = codes[0].shape
     pictures = [np.empty((height * STRIDE, width * STRIDE, 3), np.uint8) for _ in levels]
-    places, count = list(tiles(height, width, decoder_halo(levels[-1]), STRIDE)), levels[-1] + 1
+    places, count = _tiles(height, width, decoder_halo(levels[-1])), levels[-1] + 1
     for done, (y, x) in enumerate(places):
         restorer = decoder.anew()
         for level in range(count):
@@ -185,11 +191,15 @@ def synthesise_arriving(decoder: Restorer, codes: Iterable[Floats]) -> Iterator[
     arrived: list[Floats] = []
     for level, layer in enumerate(codes):
         _, height, width = layer.shape
-        if is_whole(height, width, STRIDE):
+        if height * width * STRIDE**2 <= WHOLE_PIXELS:
             yield to_pixels(decoder.add(layer))
         else:
             arrived.append(layer)
             yield synthesise(decoder, arrived, [level])[0]
+
+
+def _tiles(height: int, width: int, halo: int) -> list[tuple[Span, Span]]:
+    return list(tiles(height, width, halo, STRIDE, WHOLE_PIXELS, OUTER_PIXELS - 2 * STRIDE * halo))
 
 
 def decoder_halo(level: int) -> int:

@@ -145,23 +145,32 @@ def _analysed_tiles(
         progress(done, len(places))
 
 
-def tiles(height: int, width: int, halo: int, stride: int) -> Iterator[tuple[Span, Span]]:
-    """Tiles of so many latent positions, each with a halo, rows and columns; one tile if that is small enough."""
-    if is_whole(height, width, stride):
+def tiles(
+    height: int, width: int, halo: int, stride: int, whole: int | None = None, side: int | None = None
+) -> Iterator[tuple[Span, Span]]:
+    """Cuts so many latent positions into tiles.
+
+    Args:
+        height: latent rows.
+        width: latent columns.
+        halo: latent positions around each tile.
+        stride: pixels per latent position.
+        whole: pixels up to which it stays one piece, None for `WHOLE_PIXELS`.
+        side: longest side of a tile in pixels, without its halo, None for `TILE_PIXELS`.
+
+    Yields:
+        Rows and columns of every tile.
+    """
+    if height * width * stride**2 <= (whole or WHOLE_PIXELS):
         yield Span(0, height, 0, height), Span(0, width, 0, width)
         return
-    for y in _spans(height, halo, stride):
-        for x in _spans(width, halo, stride):
+    for y in _spans(height, halo, stride, side or TILE_PIXELS):
+        for x in _spans(width, halo, stride, side or TILE_PIXELS):
             yield y, x
 
 
-def is_whole(height: int, width: int, stride: int) -> bool:
-    """Whether a picture of so many latent positions runs in one piece."""
-    return height * width * stride**2 <= WHOLE_PIXELS
-
-
-def _spans(length: int, halo: int, stride: int) -> list[Span]:
-    """Tiles of nearly equal length, none over `TILE_PIXELS`."""
-    count = -(-length * stride // TILE_PIXELS)
+def _spans(length: int, halo: int, stride: int, side: int) -> list[Span]:
+    """Tiles of nearly equal length, none over `side` pixels."""
+    count = -(-length * stride // side)
     edges = [length * k // count for k in range(count + 1)]
     return [Span(start, stop, max(0, start - halo), min(length, stop + halo)) for start, stop in pairwise(edges)]

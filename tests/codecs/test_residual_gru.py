@@ -13,7 +13,7 @@ import nicodec
 from nicodec import api
 from nicodec.bitstream import container as nic
 from nicodec.bitstream.container import Container, Segment
-from nicodec.codecs import gru_header, recurrence, residual_gru, tiling
+from nicodec.codecs import gru_header, recurrence, residual_gru
 from nicodec.codecs.base import DecodeRequest, EncodeSettings
 from nicodec.codecs.progressive import Progressive
 from nicodec.codecs.residual_gru import ResidualGru
@@ -244,29 +244,53 @@ def test_targets_choose_the_level(photo: Picture, whole: Container, every_level:
         nicodec.encode(photo, model="residual-gru", target_size=sizes[0] - 1)
 
 
+@pytest.fixture
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles of at most 64 pixels a side without their halo at level 15, of 256 at level 0."""
+    monkeypatch.setattr(recurrence, "WHOLE_PIXELS", 64 * 64)
+    monkeypatch.setattr(recurrence, "OUTER_PIXELS", 64 + 2 * 16 * 10)
+
+
+@pytest.fixture(scope="module")
+def wide(samples: "Samples") -> Picture:
+    return from_array(samples.photo(64, 512))
+
+
+@pytest.fixture(scope="module")
+def coded_in_one_piece(gru: Model, wide: Picture) -> Container:
+    return CODEC.encode(wide, gru, EncodeSettings())
+
+
+@pytest.fixture(scope="module")
+def decoded_in_one_piece(gru: Model, coded_in_one_piece: Container) -> dict[int, Picture]:
+    return dict(CODEC.decode_levels(coded_in_one_piece, gru, DecodeRequest(), [0, 5, 15]))
+
+
+@pytest.mark.usefixtures("small_tiles")
 def test_tiles_give_the_same_pixels(
-    gru: Model, whole: Container, every_level: list[Picture], monkeypatch: pytest.MonkeyPatch, samples: "Samples"
+    gru: Model, coded_in_one_piece: Container, decoded_in_one_piece: dict[int, Picture]
 ) -> None:
-    wide = from_array(samples.photo(64, 512))
-    coded = CODEC.encode(wide, gru, EncodeSettings())
-    expected = dict(CODEC.decode_levels(coded, gru, DecodeRequest(), [0, 5, 15]))
-    monkeypatch.setattr(tiling, "WHOLE_PIXELS", 64 * 64)
-    monkeypatch.setattr(tiling, "TILE_PIXELS", 64)
-    for level, picture in CODEC.decode_levels(coded, gru, DecodeRequest(), [0, 5, 15]):
-        assert np.abs(picture.pixels.astype(int) - expected[level].pixels).max() <= 1
-    first = next(iter(CODEC.decode_arriving(coded.header, coded.segments, gru, DecodeRequest())))[1]
-    assert np.abs(first.pixels.astype(int) - expected[0].pixels).max() <= 1
+    coded, tiles = coded_in_one_piece, []
+    request = DecodeRequest()
+    levels = CODEC.decode_levels(coded, gru, request, [0, 5, 15], lambda done, total: tiles.append(total))
+    arriving = enumerate(
+        picture for _, picture in CODEC.decode_arriving(coded.header, coded.segments[:6], gru, request)
+    )
+    for level, picture in (*levels, *(pair for pair in arriving if pair[0] in (0, 5))):
+        assert np.abs(picture.pixels.astype(int) - decoded_in_one_piece[level].pixels).max() <= 1
+    assert max(tiles) == 16 * 8
 
 
-def test_tiles_encode_nearly_as_well(gru: Model, monkeypatch: pytest.MonkeyPatch, samples: "Samples") -> None:
-    wide = from_array(samples.photo(64, 512))
-    settings_of_level = EncodeSettings(level=7)
-    whole = CODEC.decode(CODEC.encode(wide, gru, settings_of_level), gru, DecodeRequest())
-    monkeypatch.setattr(tiling, "WHOLE_PIXELS", 64 * 64)
-    monkeypatch.setattr(tiling, "TILE_PIXELS", 128)
-    monkeypatch.setattr(recurrence, "ENCODER_HALO", 8)
-    tiled = CODEC.decode(CODEC.encode(wide, gru, settings_of_level), gru, DecodeRequest())
-    assert psnr(wide.pixels, tiled.pixels) > psnr(wide.pixels, whole.pixels) - 0.05
+@pytest.mark.usefixtures("small_tiles")
+def test_tiles_encode_nearly_as_well(
+    gru: Model, wide: Picture, coded_in_one_piece: Container, decoded_in_one_piece: dict[int, Picture]
+) -> None:
+    tiled = CODEC.encode(wide, gru, EncodeSettings())
+    for level, picture in CODEC.decode_levels(tiled, gru, DecodeRequest(), [0, 5, 15]):
+        loss = psnr(wide.pixels, decoded_in_one_piece[level].pixels) - psnr(wide.pixels, picture.pixels)
+        assert loss < 0.05, level
+    sizes = [len(nic.write(coded)) for coded in (tiled, coded_in_one_piece)]
+    assert sizes[0] < 1.01 * sizes[1]
 
 
 def test_headers_of_other_files_are_refused(gru: Model, whole: Container) -> None:
