@@ -12,7 +12,7 @@ from ..api import DEFAULT_MODEL
 from ..codecs.base import EncodeSettings
 from ..errors import NicodecError
 from ..models import zoo
-from . import curve_commands, decode_speed, rate_distortion, speed
+from . import curve_commands, decode_speed, level_commands, rate_distortion, speed
 from .efforts import measure_efforts
 from .sweeps import pictures_of
 from .timing import Row
@@ -39,6 +39,9 @@ for _command in (
     curve_commands.standards_command,
     curve_commands.bd_command,
     curve_commands.plot_command,
+    level_commands.levels_command,
+    level_commands.level_speed_command,
+    level_commands.strip_command,
 ):
     main.add_command(_command)
 

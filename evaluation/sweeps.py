@@ -63,12 +63,13 @@ def measure(label: str, codings: Mapping[str, Coding], paths: Sequence[Path]) ->
         for path in paths:
             picture = images.Picture(pixels=images.load(path).pixels)
             for setting, code in codings.items():
-                scores[setting].append(_score(path.name, picture, code(picture)))
+                scores[setting].append(score(path.name, picture, code(picture)))
                 bar.update()
     return [mean_point(setting, tuple(found)) for setting, found in scores.items()]
 
 
-def _score(name: str, picture: images.Picture, coded: Coded) -> PictureScore:
+def score(name: str, picture: images.Picture, coded: Coded) -> PictureScore:
+    """Compares what became of a picture with the picture, and its file with its size."""
     decibel = psnr(picture.pixels, coded.pixels)
     return PictureScore(
         picture=name,

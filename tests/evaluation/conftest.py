@@ -2,6 +2,7 @@
 
 import pytest
 
+from nicodec.errors import ModelMissingError
 from nicodec.models import zoo
 from nicodec.models.zoo import Model
 
@@ -15,3 +16,12 @@ def model(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Mo
     monkeypatch.setattr(zoo, "_PACKAGED", untrained.folder / "absent")
     monkeypatch.setenv(zoo.ENVIRONMENT_VARIABLE, str(untrained.folder.parents[1]))
     return untrained
+
+
+@pytest.fixture
+def gru() -> Model:
+    """The progressive model."""
+    try:
+        return zoo.find("residual-gru")
+    except ModelMissingError as error:
+        pytest.skip(str(error))

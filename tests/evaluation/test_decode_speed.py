@@ -48,7 +48,8 @@ def test_parts_are_parts_of_decoding(model: Model) -> None:
 
 def test_the_product_has_as_many_operations(monkeypatch: pytest.MonkeyPatch) -> None:
     model = replace(zoo.find("l3ic-16c"), card={"kmac_per_pixel": {"encode": 1.0, "decode": 6.5}})
-    assert decode_speed.decoder_operations(model, 100) == 650_000
+    assert decode_speed.operations(model, "decode", 100) == 650_000
+    assert decode_speed.operations(model, "encode", 100) == 100_000
     sides: list[tuple[int, ...]] = []
     monkeypatch.setattr("numpy.matmul", lambda one, other, out: sides.extend((one.shape, other.shape, out.shape)))
     decode_speed.product_time(1e6, runs=1)
@@ -71,3 +72,8 @@ def test_an_unknown_model_is_one_line() -> None:
     result = CliRunner().invoke(main, ["decode-speed", "--model", "shallow-no-layer"])
     assert result.exit_code == 1
     assert result.stderr.startswith("error: no model 'shallow-no-layer' is installed")
+
+
+def test_models_with_levels_have_a_benchmark_of_their_own(gru: Model) -> None:
+    with pytest.raises(RequestError, match="measure it with level-speed"):
+        decode_speed.measure(gru, 96, 64, 1, runs=1)
