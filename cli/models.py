@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _UNKNOWN = "-"
 _PREFERRED_DATASET = "kodak"
 _POINT = (("bpp", 3), ("psnr", 2), ("msssim", 4))
-_CURVE = (("quality", 1), ("bpp", 4), ("psnr", 2), ("ssim", 4), ("msssim", 4))
+_CURVE = (("quality", 1), ("level", 0), ("bpp", 4), ("psnr", 2), ("ssim", 4), ("msssim", 4))
 
 
 @click.group(
@@ -129,9 +129,10 @@ def _curve(measurement: Mapping[str, Any]) -> list[str]:
     """The points of a model of variable rate as the lines of a table; none of another model."""
     if "points" not in measurement:
         return []
-    head = [name for name, _ in _CURVE]
-    rows = [[_number(point.get(name), decimals) for name, decimals in _CURVE] for point in _points(measurement)]
-    return aligned([head, *rows]).splitlines()
+    points = _points(measurement)
+    columns = [(name, decimals) for name, decimals in _CURVE if any(name in point for point in points)]
+    rows = [[_number(point.get(name), decimals) for name, decimals in columns] for point in points]
+    return aligned([[name for name, _ in columns], *rows]).splitlines()
 
 
 def _span(values: list[Any], decimals: int) -> str:

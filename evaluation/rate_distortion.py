@@ -13,11 +13,13 @@ from .. import images
 from ..bitstream import container
 from ..codecs.base import DecodeRequest, EncodeSettings
 from ..codecs.ladder import Laddered
+from ..codecs.progressive import Progressive
 from ..codecs.registry import codec_by_number
 from ..codecs.trials import VariableRate
 from ..metrics.psnr import psnr
 from ..metrics.ssim import ms_ssim, ssim
 from ..models.zoo import Model
+from .levels import means, measure_levels
 from .profiles import without_context
 
 CARD_QUALITIES = (0, 15, 30, 45, 60, 75, 90, 100)
@@ -97,13 +99,16 @@ def measure_for_card(model: Model, dataset: str, paths: list[Path]) -> dict[str,
 
     Returns:
         `summarise` of the model as it is, if it is one point on the common scale of its family or has one quality only.
-        Otherwise `points`, with means at each of `CARD_QUALITIES` and `CARD_EFFORT`, beside what `summarise` says of all.
+        Otherwise `points`, with means at each of `CARD_QUALITIES` and `CARD_EFFORT`, beside what `summarise` says of all;
+        of a progressive model, with means at each level, beside what entropy coding saves.
 
     Raises:
         PictureError: an image cannot be read.
         ModelError: the model is damaged.
     """
     codec = codec_by_number(model.codec)
+    if isinstance(codec, Progressive):
+        return _measure_levels(model, dataset, paths)
     if isinstance(codec, Laddered) or not isinstance(codec, VariableRate):
         return summarise(dataset, measure_folder(model, paths))
     curve = {
@@ -117,6 +122,28 @@ def measure_for_card(model: Model, dataset: str, paths: list[Path]) -> dict[str,
         "points": [{"quality": quality, **_means(points)} for quality, points in curve.items()],
         "context_saving": _context_saving([point for points in curve.values() for point in points]),
     }
+
+
+def _measure_levels(model: Model, dataset: str, paths: list[Path]) -> dict[str, Any]:
+    found = means(model.id, measure_levels(model, paths))
+    return {
+        "dataset": dataset,
+        "pictures": len(paths),
+        "points": [
+            {
+                "level": level.level,
+                "bpp": round(level.point.bpp, 4),
+                "psnr": _rounded(level.point.psnr),
+                "msssim": _rounded(level.point.msssim),
+            }
+            for level in found
+        ],
+        "entropy_coding_saving": round(found[-1].saving_so_far, 4),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def as_json(points: list[Point]) -> list[dict[str, object]]:

@@ -24,7 +24,7 @@ STRIDE, HALO = 8, 6
 
 @given(st.integers(1, 3000), st.integers(0, 9))
 def test_spans_follow_each_other_and_have_their_halo(length: int, halo: int) -> None:
-    spans = tiling._spans(length, halo, STRIDE)
+    spans = tiling._spans(length, halo, STRIDE, tiling.TILE_PIXELS)
     assert [position for span in spans for position in range(span.start, span.stop)] == list(range(length))
     for span in spans:
         assert (span.stop - span.start) * STRIDE <= tiling.TILE_PIXELS
