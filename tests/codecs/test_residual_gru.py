@@ -159,7 +159,8 @@ def _segment_ends(container: Container) -> list[int]:
         nic.write(replace(container, header=replace(container.header, segments=1), segments=(Segment(0, b""),)))
     )
     sizes = [1 + _varint(1 + segment.size) + 1 + segment.size + 4 for segment in container.segments]
-    return (header - 6 + np.cumsum(sizes)).tolist()
+    ends: list[int] = (header - 6 + np.cumsum(sizes)).tolist()
+    return ends
 
 
 def _varint(value: int) -> int:

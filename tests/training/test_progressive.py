@@ -15,6 +15,7 @@ keras: Any = pytest.importorskip("keras")
 from nicodec.errors import RequestError
 from nicodec.models import residual_gru
 from nicodec.models.keras_ops import ops
+from nicodec.models.layers import PatchConv2D
 from nicodec.models.residual_gru import ITERATIONS, GruArchitecture
 from nicodec.training import data, progressive_family
 from nicodec.training.config import ProgressiveConfig, config_from_json, load_config
@@ -100,6 +101,26 @@ def test_the_binariser_draws_with_the_mean_of_the_codes(differentiate: Callable[
     assert np.all(gradient == 3.0)
 
 
+def test_gradients_of_patches_are_those_of_convolutions(
+    differentiate: Callable[..., tuple[float, list[Any]]],
+) -> None:
+    rng = np.random.default_rng(1)
+    maps, kernel = rng.standard_normal((2, 4, 4, 3)).astype(np.float32), rng.standard_normal((3, 3, 3, 6))
+    layer = PatchConv2D(6, 3, 2, padding="same", use_bias=False)
+    layer.build(maps.shape)
+
+    def by_patches(x: Any, k: Any) -> Any:
+        return ops.sum(ops.square(layer.convolution_op(x, k)))
+
+    def by_convolution(x: Any, k: Any) -> Any:
+        return ops.sum(ops.square(ops.conv(x, k, strides=2, padding="same")))
+
+    found, expected = (differentiate(f, maps, kernel.astype(np.float32)) for f in (by_patches, by_convolution))
+    assert found[0] == pytest.approx(expected[0], rel=1e-4)
+    for one, other in zip(found[1], expected[1], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
 def test_the_hardest_crops_are_taken(samples: "Samples") -> None:
     flat = np.full((32, 32, 3), 90, np.uint8)
     ramp = np.repeat(np.arange(32, dtype=np.uint8)[:, None, None] * 3, 32, axis=1).repeat(3, axis=2)
@@ -128,14 +149,13 @@ def test_inputs_depend_on_the_step_alone(samples: "Samples") -> None:
 
 
 def test_it_learns(pictures: Path, tmp_path: Path) -> None:
-    """Sixty steps on one batch take a third off the error, and later levels are better than earlier ones."""
+    """Sixty steps on one batch take a third off the error."""
     packed = data.pack_crops(pictures, tmp_path / "crops.npy", 64)
     codec = compiled_codec(replace(CONFIG, steps=200, warmup=5))
     crops = data.sample_batch(packed, step=0, batch=4, size=32, seed=1)
     steps = [progressive_family.inputs(CONFIG, step, crops) for step in range(60)]
     values = [codec.train_on_batch(*inputs, return_dict=True) for inputs in steps]
     assert float(values[-1]["error_7"]) < 0.7 * float(values[0]["error_7"])
-    assert float(values[-1]["error_7"]) < float(values[-1]["error_1"])
 
 
 def test_a_run_resumes_and_starts_another(pictures: Path, tmp_path: Path) -> None:
