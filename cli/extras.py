@@ -23,4 +23,4 @@ def training_packages() -> Generator[None]:
         missing = error.name or str(error)
         if missing.partition(".")[0] == _OWN:
             raise
-        raise BackendError(f"{missing} is not installed, training needs it: pip install nicodec[train]") from error
+        raise BackendError(f"{missing} is not installed, this command needs it: pip install nicodec[train]") from error

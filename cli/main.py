@@ -16,8 +16,23 @@ from ..processors import keep_blas_calm
 from .console import Console
 from .failures import one_line
 
-COMMANDS = ("encode", "decode", "truncate", "info", "models", "msssim", "compare", "verify", "train", "export")
-"""Subcommands in the order of the help; each is `command` in the file of its name."""
+COMMANDS = (
+    "encode",
+    "decode",
+    "truncate",
+    "info",
+    "models",
+    "msssim",
+    "compare",
+    "verify",
+    "train",
+    "export",
+    "import",
+)
+"""Subcommands in the order of the help; each is `command` in the file of its name, or in that of `FILES`."""
+
+FILES = {"import": "import_model"}
+"""Files of subcommands whose names Python keeps for itself."""
 
 _INTERRUPTED = 128 + 2  # as shells count a process that SIGINT ended
 
@@ -33,7 +48,7 @@ class LazyGroup(click.Group):
         """The subcommand of that name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f".{cmd_name}", __package__).command
+        command: click.Command = import_module(f".{FILES.get(cmd_name, cmd_name)}", __package__).command
         return command
 
     def main(

@@ -1,6 +1,6 @@
 """Options that several subcommands share.
 
--v, -q, --json           all but train and export
+-v, -q, --json           all but train, export and import
 --force, --out-dir       encode, decode
 --threads, --backend     encode, decode, verify, msssim, compare
 --max-pixels             encode, decode, verify, msssim, compare

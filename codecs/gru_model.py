@@ -18,6 +18,8 @@ from .gru_header import LEVELS
 Memories = tuple[tuple[int, int], ...]
 """Channels, and pixels per position, of every memory of a network."""
 
+_RECONSTRUCTION = "reconstruction"
+
 
 class Reconstruction(IntEnum):
     """What the decoder's result is."""
@@ -28,7 +30,7 @@ class Reconstruction(IntEnum):
 
 @dataclass(frozen=True)
 class GruShape:
-    """How the networks of a model go together.
+    """How the two networks of a model go together.
 
     Attributes:
         codes: binary codes per position and level.
@@ -52,6 +54,28 @@ class GruShape:
             if channels < 1 or stride not in (1, 2, 4, 8, 16):
                 raise FormatError("the model's memories are damaged: reinstall the model")
 
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Arrays of an entropy.npz; it says the number of codes elsewhere."""
+        return {
+            _RECONSTRUCTION: np.array(self.reconstruction, np.uint8),
+            "encoder_memories": np.array(self.encoder_memories, np.uint16),
+            "decoder_memories": np.array(self.decoder_memories, np.uint16),
+        }
+
+    @classmethod
+    def from_arrays(cls, codes: int, arrays: Mapping[str, npt.NDArray[Any]]) -> "GruShape":
+        """Reads the arrays of an entropy.npz, all but the number of codes.
+
+        Raises:
+            FormatError: arrays are missing or damaged.
+        """
+        try:
+            reconstruction = Reconstruction(int(arrays[_RECONSTRUCTION]))
+            encoder, decoder = (_memories(arrays[f"{part}_memories"]) for part in ("encoder", "decoder"))
+        except (KeyError, ValueError, TypeError) as error:
+            raise FormatError(f"the model has no valid {error}: reinstall the model") from error
+        return cls(codes, reconstruction, encoder, decoder)
+
 
 @dataclass(frozen=True, eq=False)
 class GruModel:
@@ -59,11 +83,11 @@ class GruModel:
 
     Attributes:
         context: entropy model of the codes.
-        shape: how the networks go together.
+        shape: how the networks go together; None if the model is one graph, in which they do.
     """
 
     context: CodeContext
-    shape: GruShape
+    shape: GruShape | None = None
 
     def __post_init__(self) -> None:
         """Checks the number of levels.
@@ -76,12 +100,7 @@ class GruModel:
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays of an entropy.npz."""
-        return {
-            **self.context.to_arrays(),
-            "reconstruction": np.array(self.shape.reconstruction, np.uint8),
-            "encoder_memories": np.array(self.shape.encoder_memories, np.uint16),
-            "decoder_memories": np.array(self.shape.decoder_memories, np.uint16),
-        }
+        return {**self.context.to_arrays(), **({} if self.shape is None else self.shape.to_arrays())}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "GruModel":
@@ -91,12 +110,7 @@ class GruModel:
             FormatError: arrays are missing or contradict each other.
         """
         context = CodeContext.from_arrays(arrays)
-        try:
-            reconstruction = Reconstruction(int(arrays["reconstruction"]))
-            memories = [_memories(arrays[f"{part}_memories"]) for part in ("encoder", "decoder")]
-        except (KeyError, ValueError, TypeError) as error:
-            raise FormatError(f"the model has no valid {error}: reinstall the model") from error
-        return cls(context, GruShape(context.channels, reconstruction, *memories))
+        return cls(context, GruShape.from_arrays(context.channels, arrays) if _RECONSTRUCTION in arrays else None)
 
 
 def _memories(array: npt.NDArray[Any]) -> Memories:

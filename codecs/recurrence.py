@@ -7,10 +7,12 @@ differ from those of a picture in one piece.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ModelError
 from ..models.runtime import RecurrentNetwork, load_recurrent
 from ..models.zoo import Model
 from .base import Progress, no_progress
@@ -55,22 +57,46 @@ class Networks:
     shape: GruShape
 
 
-def load_decoder(model: Model, backend: str, threads: int | None) -> "Restorer":
-    """The decoder of a model, before the first level.
+class Recurrence:
+    """The engine of two networks; see `gru_engine.Engine`. Loads each of them when it is first needed.
+
+    Args:
+        model: from the zoo.
+        backend: inference runtime, see `models.runtime`.
+        threads: threads of the networks, None for all processors.
 
     Raises:
         ModelError: the model's files are missing or damaged.
-        BackendError: the inference runtime is missing or failed.
     """
-    return Restorer(load_recurrent(model, "decoder", backend=backend, threads=threads), load(model).shape)
+
+    def __init__(self, model: Model, backend: str, threads: int | None) -> None:
+        self._network = partial(load_recurrent, model, backend=backend, threads=threads)
+        self._shape = _shape(model)
+
+    def analyse(self, pixels: Pixels, levels: int, progress: Progress = no_progress) -> Codes:
+        """See `Engine.analyse`."""
+        networks = Networks(self._network("encoder"), self._network("decoder"), self._shape)
+        return analyse(networks, pixels, levels, progress)
+
+    def synthesise(
+        self, codes: Sequence[Floats], levels: Sequence[int], progress: Progress = no_progress
+    ) -> list[Pixels]:
+        """See `Engine.synthesise`."""
+        return synthesise(self._restorer(), codes, levels, progress)
+
+    def synthesise_arriving(self, codes: Iterable[Floats]) -> Iterator[Pixels]:
+        """See `Engine.synthesise_arriving`."""
+        return synthesise_arriving(self._restorer(), codes)
+
+    def _restorer(self) -> "Restorer":
+        return Restorer(self._network("decoder"), self._shape)
 
 
-def load_networks(model: Model, backend: str, threads: int | None) -> Networks:
-    """Both networks of a model; errors as for `load_decoder`."""
-    encoder, decoder = (
-        load_recurrent(model, part, backend=backend, threads=threads) for part in ("encoder", "decoder")
-    )
-    return Networks(encoder, decoder, load(model).shape)
+def _shape(model: Model) -> GruShape:
+    shape = load(model).shape
+    if shape is None:
+        raise ModelError(f"the tables of {model.id} do not say how its networks go together: reinstall the model")
+    return shape
 
 
 class Restorer:

@@ -16,7 +16,7 @@ from ..bitstream.container import ColourSpace, Container, Header, Segment
 from ..errors import FormatError, RequestError, TruncatedError
 from ..images import Picture
 from ..models.zoo import Model
-from . import codes_npz, gru_header, gru_model, recurrence
+from . import codes_npz, gru_engine, gru_header, gru_model, recurrence
 from .alpha import decode_alpha, encode_alpha
 from .base import DecodeRequest, EncodeSettings, Progress, SegmentInfo, no_progress
 from .gru_header import ALIGN_LOG2, STRIDE_LOG2
@@ -80,8 +80,8 @@ class ResidualGru:
         if request.level is not None and len(codes) <= wanted:
             raise TruncatedError(f"only {len(codes)} levels arrived: get the whole file, or leave the level out")
         last = len(codes) - 1
-        decoder = recurrence.load_decoder(model, request.backend, request.threads)
-        (pixels,) = recurrence.synthesise(decoder, codes, [last], progress)
+        engine = gru_engine.load(model, request.backend, request.threads)
+        (pixels,) = engine.synthesise(codes, [last], progress)
         return _picture(pixels, container, request)
 
     def levels(self, header: Header) -> int:
@@ -106,10 +106,10 @@ class ResidualGru:
         codes = _decoded(container, model, wanted[-1], request.allow_partial)
         batch = max(1, _MOST_BYTES // (3 * header.padded_width * header.padded_height))
         arrived = [level for level in wanted if level < len(codes)]
-        decoder = recurrence.load_decoder(model, request.backend, request.threads)
+        engine = gru_engine.load(model, request.backend, request.threads)
         for start in range(0, len(arrived), batch):
             some = arrived[start : start + batch]
-            pictures = recurrence.synthesise(decoder, codes, some, progress)
+            pictures = engine.synthesise(codes, some, progress)
             for level, pixels in zip(some, pictures, strict=True):
                 yield level, _picture(pixels, container, request)
 
@@ -119,9 +119,9 @@ class ResidualGru:
         """See `Progressive.decode_arriving`."""
         _check(header, model)
         bare = Container(replace(header, alpha=False), ())
-        decoder = recurrence.load_decoder(model, request.backend, request.threads)
+        engine = gru_engine.load(model, request.backend, request.threads)
         arrived = _arriving(header, segments, model)
-        for level, pixels in enumerate(recurrence.synthesise_arriving(decoder, arrived)):
+        for level, pixels in enumerate(engine.synthesise_arriving(arrived)):
             yield level, picture_of(_cropped(pixels, header), None, bare)
 
     def truncated(self, container: Container, level: int) -> Container:
@@ -151,8 +151,8 @@ class ResidualGru:
             LimitError: the picture is larger than accepted.
         """
         codes = codes_npz.read(data, max_pixels)
-        tables = gru_model.load(model)
-        if len(codes) > tables.context.layers or codes.shape[1] != tables.shape.codes:
+        context = gru_model.load(model).context
+        if len(codes) > context.layers or codes.shape[1] != context.channels:
             raise RequestError(f"{model.id} has other codes than the code file: choose another model")
         return _packed(
             codes, model, width=codes.shape[3] * recurrence.STRIDE, height=codes.shape[2] * recurrence.STRIDE
@@ -177,18 +177,18 @@ class ResidualGru:
 def analyse_picture(
     picture: Picture, model: Model, settings: EncodeSettings, levels: int, progress: Progress = no_progress
 ) -> Codes:
-    """Runs both networks over a whole picture.
+    """Makes the codes of a whole picture.
 
     Returns:
         uint8 (levels, channels, code height, code width), 0 or 1.
 
     Raises:
+        RequestError: the model cannot take a picture of that size.
         ModelError: the model's files are missing or damaged.
         BackendError: the inference runtime is missing or failed.
     """
     pixels = padded(picture.pixels, 1 << ALIGN_LOG2)
-    networks = recurrence.load_networks(model, settings.backend, settings.threads)
-    return recurrence.analyse(networks, pixels, levels, progress)
+    return gru_engine.load(model, settings.backend, settings.threads).analyse(pixels, levels, progress)
 
 
 def code_picture(codes: Codes, picture: Picture, model: Model) -> Container:

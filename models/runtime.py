@@ -10,7 +10,8 @@ The contract of the arrays is the same for every backend:
                     -> uint8 pixels (1, stride h, stride w, 3), RGB
 
 A recurrent model has an encoder and a decoder that do one iteration each. They take float32 data and states
-(1, channels, h, w), and return a result and the states after it; see `residual_gru`.
+(1, channels, h, w), and return a result and the states after it; see `residual_gru`. Or it is one graph of all its
+iterations, which only TensorFlow runs, whatever the backend: an `UnrolledNetwork`.
 
 The units are the model's quantisation steps where its codec has no gains. Only codecs with a hyperprior have a
 hyper-encoder; decoding never runs it, for the hyper-synthesis is an integer network (see `integer_net`).
@@ -24,15 +25,17 @@ pixel may differ by one. What is entropy-coded is the integers, so every backend
 A backend's package is imported when its first network is loaded, never before.
 """
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import BackendError, NicodecError, RequestError
-from .zoo import Model
+from .zoo import GRAPH, Model
 
 Part = Literal["encoder", "hyper_encoder", "decoder"]
 """The networks of a model, each in the file `<part>.onnx`."""
@@ -62,6 +65,40 @@ class RecurrentNetwork(Protocol):
         ...
 
 
+class UnrolledNetwork(Protocol):
+    """A recurrent model in which all iterations are one graph, ready to run. Codes are -1 and 1."""
+
+    def analyse(self, pixels: npt.NDArray[np.uint8], iterations: int) -> npt.NDArray[np.float32]:
+        """Makes the codes of the first iterations.
+
+        Args:
+            pixels: uint8 (h, w, 3), RGB, sides multiples of 32.
+            iterations: how many.
+
+        Returns:
+            float32 (iterations, channels, h/16, w/16).
+
+        Raises:
+            BackendError: the inference runtime failed, for instance for want of memory.
+        """
+        ...
+
+    def synthesise(self, codes: npt.NDArray[np.float32], iterations: Sequence[int]) -> list[npt.NDArray[np.float32]]:
+        """Restores the picture as it is after each of some iterations.
+
+        Args:
+            codes: float32 (n, channels, h, w) of the first n iterations; 0 for one that is not known.
+            iterations: which, less than n.
+
+        Returns:
+            For each of them, float32 (16 h, 16 w, 3), samples 0..255, neither clipped nor rounded.
+
+        Raises:
+            BackendError: the inference runtime failed, for instance for want of memory.
+        """
+        ...
+
+
 class _Backend(NamedTuple):
     module: str
     loader: str
@@ -77,6 +114,8 @@ _BACKENDS = {
 
 BACKENDS = tuple(_BACKENDS)
 """Names of the backends, the default first."""
+
+_GRAPHS = _Backend("frozen_graph", "load", _BACKENDS["tensorflow"].install)
 
 _networks: dict[tuple[Path, str, int | None], Any] = {}
 
@@ -111,17 +150,43 @@ def load_recurrent(
     return network
 
 
+def load_unrolled(model: Model, *, threads: int | None = None) -> UnrolledNetwork:
+    """Loads the graph of a model that is one (`graph.pb`), or returns it if this process has loaded it before.
+
+    Args:
+        model: from the zoo.
+        threads: as for `load_network`; TensorFlow takes the number that a process asks for first.
+
+    Raises:
+        RequestError: fewer than one thread.
+        ModelError: the model's files are missing or damaged, or the graph is not what it should be.
+        BackendError: TensorFlow is not installed.
+    """
+    _require_threads(threads)
+    path = model.path(GRAPH)
+    key = (path, "tensorflow", threads)
+    if key not in _networks:
+        model.verify()
+        _networks[key] = _imported("tensorflow", _GRAPHS).load(path, threads)
+    network: UnrolledNetwork = _networks[key]
+    return network
+
+
 def _loaded(model: Model, part: Part, backend: str, threads: int | None, kind: str) -> Any:
     """What the loader of a kind makes of a part, made once."""
     if backend not in _BACKENDS:
         raise RequestError(f"no backend {backend!r}: choose one of {', '.join(BACKENDS)}")
-    if threads is not None and threads < 1:
-        raise RequestError(f"{threads} threads cannot run a network: give 1 or more, or none for all processors")
+    _require_threads(threads)
     key = (model.path(f"{part}.onnx"), backend, threads)
     if key not in _networks:
         model.verify()
         _networks[key] = _Guarded(_load(model, part, backend, threads, kind), backend, f"the {part} of {model.id}")
     return _networks[key]
+
+
+def _require_threads(threads: int | None) -> None:
+    if threads is not None and threads < 1:
+        raise RequestError(f"{threads} threads cannot run a network: give 1 or more, or none for all processors")
 
 
 def converted(array: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -156,19 +221,22 @@ class _Guarded:
 
 
 def _load(model: Model, part: Part, backend: str, threads: int | None, kind: str) -> Any:
-    module, loader, install = _BACKENDS[backend]
+    implementation = _imported(backend, _BACKENDS[backend])
     try:
-        implementation = import_module(f".backends.{module}", __package__)
-    except ImportError as error:
-        raise BackendError(f"backend {backend} cannot be imported ({_one_line(error)}): {install}") from error
-    try:
-        network = getattr(implementation, loader + kind)(model, part, threads)
+        network = getattr(implementation, _BACKENDS[backend].loader + kind)(model, part, threads)
     except NicodecError:
         raise
     except Exception as error:
         task = f"load the {part} of {model.id} from {model.folder}"
         raise _failure(backend, task, error, "reinstall the model or try another backend") from error
     return network
+
+
+def _imported(name: str, backend: _Backend) -> ModuleType:
+    try:
+        return import_module(f".backends.{backend.module}", __package__)
+    except ImportError as error:
+        raise BackendError(f"backend {name} cannot be imported ({_one_line(error)}): {backend.install}") from error
 
 
 def _failure(backend: str, task: str, error: Exception, advice: str = "try another backend") -> BackendError:

@@ -2,6 +2,7 @@
 
     <folder>/<model id>/<revision>/card.json            what the model is and how it was measured
                                    decoder.onnx         synthesis transform
+                                   graph.pb             in its place, a TensorFlow graph of the whole model
                                    entropy.npz          integer probability tables
                                    encoder.onnx         analysis transform; may be absent in an old revision
                                    hyper_encoder.onnx   hyper-analysis, where the codec has a hyperprior
@@ -11,8 +12,8 @@ with the package. A revision is a positive integer; old ones stay, so that old f
 a card is not (or not yet) a model and is passed over.
 
 A file names its model by the codec's number, the model's number within the codec, and the first 8 bytes of the
-SHA-256 over `decoder.onnx` followed by `entropy.npz`: exactly what decoding depends on. A better analysis transform is
-therefore no new revision.
+SHA-256 over `decoder.onnx`, or without one `graph.pb`, followed by `entropy.npz`: exactly what decoding depends on. A
+better analysis transform is therefore no new revision.
 
 Listing reads cards only and loads no network. A card that cannot be used costs no other model: it is passed over, and is
 an error only when that very model is asked for.
@@ -34,8 +35,9 @@ ENVIRONMENT_VARIABLE = "NICODEC_MODELS"
 CARD_SCHEMA = 1
 CARD = "card.json"
 HASH_BYTES = 8
-HASHED_FILES = ("decoder.onnx", "entropy.npz")
-"""The files that the content hash covers, in order."""
+DECODER = "decoder.onnx"
+GRAPH = "graph.pb"
+TABLES = "entropy.npz"
 
 ENCODER = "encoder.onnx"
 HYPER_ENCODER = "hyper_encoder.onnx"
@@ -90,7 +92,7 @@ class Model:
             ModelMismatchError: the files are not the ones that the card was written for.
             ModelMissingError: one of them is absent.
         """
-        for name in HASHED_FILES:
+        for name in _hashed_files(self.folder):
             self.path(name)
         if model_hash(self.folder) != self.hash or not all(map(self._is_intact, ENCODER_HASHES)):
             raise ModelMismatchError(
@@ -256,7 +258,7 @@ def model_hash(folder: Path) -> bytes:
     Raises:
         ModelMissingError: a hashed file is absent or cannot be read.
     """
-    return file_hash(*(folder / name for name in HASHED_FILES))
+    return file_hash(*(folder / name for name in _hashed_files(folder)))
 
 
 def file_hash(*paths: Path) -> bytes:
@@ -272,6 +274,12 @@ def file_hash(*paths: Path) -> bytes:
         except OSError as error:
             raise ModelMissingError(f"cannot read {path}: {error.strerror}, reinstall the model") from error
     return digest.digest()[:HASH_BYTES]
+
+
+def _hashed_files(folder: Path) -> tuple[str, str]:
+    """The files that the content hash covers, in order."""
+    is_graph = (folder / GRAPH).is_file() and not (folder / DECODER).is_file()
+    return GRAPH if is_graph else DECODER, TABLES
 
 
 def _alternatives(model_id: str, models: Iterable[Model]) -> str:

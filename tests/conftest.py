@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from nicodec.models.zoo import Model
+    from nicodec.tests.frozen_graphs import FrozenGraphs
     from nicodec.tests.samples import Samples
 
 if find_spec("nicodec") is None:
@@ -21,16 +24,40 @@ if find_spec("nicodec") is None:
     os.environ["PYTHONPATH"] = str(_link)
 
 
-@pytest.fixture(scope="session")
-def samples() -> "Samples":
-    """Pictures for tests. By its path, because the tests are no package that `samples.py` could be imported from."""
-    spec = spec_from_file_location("nicodec_test_samples", Path(__file__).with_name("samples.py"))
+def _beside(name: str) -> "ModuleType":
+    """A module in this folder, by its path: the tests are no package that it could be imported from."""
+    spec = spec_from_file_location(f"nicodec_test_{name}", Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    made: Samples = module.Samples()
+    return module
+
+
+@pytest.fixture(scope="session")
+def samples() -> "Samples":
+    """Pictures for tests."""
+    made: Samples = _beside("samples").Samples()
     return made
+
+
+@pytest.fixture(scope="session")
+def graphs() -> "FrozenGraphs":
+    """Frozen graphs with the names of the original residual GRU."""
+    pytest.importorskip("tensorflow")
+    made: FrozenGraphs = _beside("frozen_graphs").FrozenGraphs()
+    return made
+
+
+@pytest.fixture(scope="session")
+def graph_model(graphs: "FrozenGraphs", tmp_path_factory: pytest.TempPathFactory) -> "Model":
+    """A frozen graph, imported into a folder for NICODEC_MODELS."""
+    from nicodec.models import zoo
+    from nicodec.training.graph_import import import_graph
+
+    folder = tmp_path_factory.mktemp("graph")
+    (folder / "residual_gru.pb").write_bytes(graphs.data())
+    return zoo.open_folder(import_graph(folder / "residual_gru.pb", folder / "zoo", name="residual-gru-original"))
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,11 @@ def find_pictures(folder: Path) -> list[Path]:
     return found
 
 
+def spread(paths: list[Path], count: int) -> list[Path]:
+    """At most so many of some paths, evenly spaced."""
+    return [paths[k * len(paths) // count] for k in range(count)] if len(paths) > count else paths
+
+
 def read_rgb(path: Path) -> Pixels:
     """The pixels of an image file as uint8 (h, w, 3).
 

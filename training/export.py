@@ -1,8 +1,6 @@
 """Turns a training run into a zoo entry: ONNX transforms, integer tables fitted to their latents, a model card."""
 
 import json
-import os
-import shutil
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -12,11 +10,11 @@ from ..errors import RequestError
 from ..models import zoo
 from .checkpoint import CHECKPOINT, RunState
 from .config import Config
-from .data import find_pictures
+from .data import find_pictures, spread
+from .entry_folder import new_entry, write_card
 from .run_folder import load_average
 
 KERAS_WEIGHTS = "codec.weights.h5"
-CARD = "card.json"
 
 
 @dataclass(frozen=True)
@@ -81,14 +79,9 @@ def export(run: Path, target: Path | None, *, pictures: Path, samples: int = 160
         raise RequestError(f"{run} has no {CHECKPOINT}; give the --out folder of a training run")
     codec, config, state = load_average(run)
     codec.save_weights(str(run / KERAS_WEIGHTS))
-    folder = _entry_folder(target or zoo.search_path()[-1], config.model, revision)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     found = find_pictures(pictures)
-    write_entry(codec, config, state, partial, _spread(found, samples), len(found))
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(partial, folder)
+    with new_entry(target, config.model, revision) as (partial, folder):
+        write_entry(codec, config, state, partial, spread(found, samples), len(found))
     return folder
 
 
@@ -107,24 +100,15 @@ def write_entry(
     """
     exporter = cast(Exporter, import_module(f".{config.family}_export", __package__))
     entry = exporter.write(codec, config, folder, pictures)
-    _write_card(folder, _card(entry, config, state, folder, trained_on))
+    write_card(folder, _card(entry, config, state, folder, trained_on))
 
 
 def add_measurement(folder: Path, measurement: dict[str, Any]) -> None:
     """Adds a measured rate-distortion point to a card, replacing the one of the same data set."""
-    card = json.loads((folder / CARD).read_text())
+    card = json.loads((folder / zoo.CARD).read_text())
     others = [point for point in card["measured"] if point["dataset"] != measurement["dataset"]]
     card["measured"] = [*others, measurement]
-    _write_card(folder, card)
-
-
-def _entry_folder(target: Path, model: str, revision: int | None) -> Path:
-    existing = [int(p.name) for p in (target / model).glob("*") if p.name.isdigit()]
-    return target / model / str(revision or max(existing, default=0) + 1)
-
-
-def _spread(paths: list[Path], count: int) -> list[Path]:
-    return [paths[k * len(paths) // count] for k in range(min(count, len(paths)))] if len(paths) > count else paths
+    write_card(folder, card)
 
 
 def _card(entry: Entry, config: Config, state: RunState, folder: Path, pictures: int) -> dict[str, Any]:
@@ -154,7 +138,3 @@ def _card(entry: Entry, config: Config, state: RunState, folder: Path, pictures:
 
 def _hashed_encoders(folder: Path) -> list[tuple[str, str]]:
     return [(name, field) for name, field in zoo.ENCODER_HASHES.items() if (folder / name).exists()]
-
-
-def _write_card(folder: Path, card: dict[str, Any]) -> None:
-    (folder / CARD).write_text(json.dumps(card, indent=2) + "\n")

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from nicodec import __version__, image_formats, inspection
 from nicodec.api import DEFAULT_MODEL
 from nicodec.cli import decode, encode, info, options
-from nicodec.cli.main import COMMANDS, main
+from nicodec.cli.main import COMMANDS, FILES, main
 from nicodec.models import runtime
 
 Run = Callable[..., Result]
@@ -65,8 +65,11 @@ def test_commands_are_all_there() -> None:
         "failures",
         "tables",
         "rate",
+        "levels",
+        "code_files",
     }
-    assert set(COMMANDS) == {file.stem for file in folder.glob("*.py")} - helpers - {"extras"}
+    named = {FILES.get(command, command) for command in COMMANDS}
+    assert named == {file.stem for file in folder.glob("*.py")} - helpers - {"extras"}
 
 
 @pytest.mark.parametrize("name", ["", *every_command()])
