@@ -33,7 +33,9 @@ def nic_source(
     if not is_codes:
         return opened
     from ..api import from_code_file
+    from ..sources import naming
 
-    data = from_code_file(opened, model=model, limits=limits(max_pixels))
+    with naming("stdin" if source == STREAM else None):
+        data = from_code_file(opened, model=model, limits=limits(max_pixels))
     console.note(f"{label(source)}: a code file does not say how large the picture is: its padding stays")
     return data

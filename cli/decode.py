@@ -78,9 +78,10 @@ class _Decoder:
         from ..api import decode
         from ..sources import naming
 
+        opened = self.open_source(source)
         with self.console.progress("decoding", "tile") as progress, naming("stdin" if source == STREAM else None):
             return decode(
-                self.open_source(source),
+                opened,
                 channels=self.channels,
                 allow_partial=self.allow_partial,
                 level=self.level,

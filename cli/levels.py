@@ -49,10 +49,11 @@ class LevelWriter:
         from ..sources import naming
 
         start = time.perf_counter()
+        opened = self.open_source(source)
         self._make_folder()
         with self.console.progress("decoding", "level") as progress, naming("stdin" if source == STREAM else None):
             pictures = decode_levels(
-                self.open_source(source),
+                opened,
                 backend=self.backend,
                 threads=self.threads,
                 limits=options.limits(self.max_pixels),
@@ -68,11 +69,12 @@ class LevelWriter:
         from ..sources import naming
 
         start = time.perf_counter()
+        opened = self.open_source(source)
         self._make_folder()
         written: list[dict[str, Any]] = []
         with naming("stdin" if source == STREAM else None):
             for level, picture in decode_arriving(
-                self.open_source(source),
+                opened,
                 backend=self.backend,
                 threads=self.threads,
                 limits=options.limits(self.max_pixels),

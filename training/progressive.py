@@ -44,8 +44,8 @@ class ProgressiveCodec(keras.Model):
 
         Args:
             pixels: (n, h, w, 3) in [0, 1] less one half, sides multiples of 32.
-            noise: (n, iterations, h/16, w/16, codes) uniform in 0..1, for a binariser that draws (training); without, it
-                takes signs.
+            noise: for each iteration (n, h/16, w/16, codes) uniform in 0..1, for a binariser that draws (training);
+                without, it takes signs.
             iterations: how many.
             share: how binary codes are, see `binarised`.
 
@@ -58,7 +58,7 @@ class ProgressiveCodec(keras.Model):
         for iteration in range(iterations):
             gain: Any = self._gain(restored) if scaled and iteration > 0 else 1.0
             codes, *coder = self.encoder([(pixels - restored) * gain, *coder])
-            binary = binarised(codes, None if noise is None else noise[:, iteration], share)
+            binary = binarised(codes, None if noise is None else noise[iteration], share)
             change, *restorer = self.decoder([binary, *restorer])
             restored = change if self.architecture.reconstruction == "one_shot" else restored + change / gain
             pictures.append(restored)
@@ -75,7 +75,7 @@ class ProgressiveCodec(keras.Model):
             (iterations, n, h, w, 3), not clipped.
         """
         pixels = ops.cast(inputs[0], "float32") / 255.0 - 0.5
-        return ops.stack(self.restore(pixels, inputs[1], inputs[1].shape[1], inputs[2]))
+        return ops.stack(self.restore(pixels, inputs[1], len(inputs[1]), inputs[2]))
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
@@ -123,7 +123,7 @@ def binarised(codes: Any, noise: Any, share: Any = 1.0) -> Any:
 def noise_shape(config: ProgressiveConfig, step: int) -> tuple[int, ...]:
     """Shape of the noise of a step."""
     side = config.crop // STRIDE
-    return config.batch, config.iterations_at(step), side, side, config.architecture.codes
+    return config.iterations_at(step), config.batch, side, side, config.architecture.codes
 
 
 def _empty(pixels: Any, states: Sequence[State]) -> list[Any]:

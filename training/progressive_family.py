@@ -43,7 +43,8 @@ def start(codec: ProgressiveCodec, config: ProgressiveConfig, packed: Pixels, so
 def inputs(config: ProgressiveConfig, step: int, crops: Pixels) -> tuple[Any, Any]:
     """The hardest of the crops, noise for the binariser, how binary it is; depends on the arguments alone."""
     noise = np.random.default_rng((config.seed, step, 1)).random(noise_shape(config, step), np.float32)
-    return (hardest(crops, config.batch), noise, np.array([config.binary_at(step)], np.float32)), None
+    # One array for each iteration: their number is then part of the structure, which TensorFlow never generalises.
+    return (hardest(crops, config.batch), tuple(noise), np.array([config.binary_at(step)], np.float32)), None
 
 
 def steer(codec: ProgressiveCodec, config: ProgressiveConfig, numbers: dict[str, float]) -> None:
