@@ -11,7 +11,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import decode, encode, latents, verify
+    from .api import (
+        decode,
+        decode_arriving,
+        decode_levels,
+        encode,
+        from_code_file,
+        latents,
+        to_code_file,
+        truncate,
+        verify,
+    )
     from .bitstream.limits import Limits
     from .errors import (
         BackendError,
@@ -58,11 +68,16 @@ __all__ = [
     "UnknownChunkError",
     "__version__",
     "decode",
+    "decode_arriving",
+    "decode_levels",
     "encode",
     "from_array",
+    "from_code_file",
     "info",
     "latents",
     "to_array",
+    "to_code_file",
+    "truncate",
     "verify",
 ]
 
@@ -71,11 +86,16 @@ _HOME = {
     "Limits": ".bitstream.limits",
     "Picture": ".images",
     "decode": ".api",
+    "decode_arriving": ".api",
+    "decode_levels": ".api",
     "encode": ".api",
     "from_array": ".images",
+    "from_code_file": ".api",
     "info": ".inspection",
     "latents": ".api",
     "to_array": ".images",
+    "to_code_file": ".api",
+    "truncate": ".api",
     "verify": ".api",
     **{name: ".errors" for name in __all__ if name.endswith("Error")},
 }

@@ -11,11 +11,12 @@ import nicodec
 from nicodec import images
 from nicodec.bitstream import container
 from nicodec.bitstream.container import Container
+from nicodec.errors import FormatError
 from nicodec.models import zoo
 from nicodec.models.zoo import Model
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-CODECS = ("l3ic", "shallow")
+CODECS = ("l3ic", "residual-gru", "shallow")
 
 latents_digest: Callable[[Container, Model], str] = runpy.run_path(str(GOLDEN / "write.py"))["latents_digest"]
 
@@ -61,3 +62,36 @@ def test_pixels_change_by_one_at_most(name: str) -> None:
     else:
         assert restored.alpha is not None
         assert np.array_equal(restored.alpha, expected.alpha)
+
+
+def progressive_files() -> list[str]:
+    """The smallest golden file of every progressive model that has more than a few levels."""
+    return [name for name in CHECKSUMS if name.startswith("residual-gru/") and name.endswith("-odd.nic")]
+
+
+@pytest.mark.parametrize("name", progressive_files())
+def test_every_prefix_of_a_progressive_file_gives_its_level(name: str) -> None:
+    """Cut at 200 places, a file gives the last level that is whole, exactly, or an error before the first is."""
+    data = (GOLDEN / name).read_bytes()
+    whole = dict(nicodec.decode_levels(data))
+    lengths = [len(nicodec.truncate(data, level)) for level in whole]
+    lengths[0] += 1  # a file of one segment does not number it
+    cuts = np.unique(np.linspace(0, len(data), 200).round().astype(int)).tolist()
+    assert len(cuts) == 200
+    found: list[int] = []
+    for cut in cuts:
+        try:
+            picture = nicodec.decode(data[:cut])
+        except FormatError:
+            assert cut < lengths[0]
+            continue
+        found.append(_level_of(picture, whole))
+        assert bool(picture.notes) == (cut < len(data))
+    assert found == sorted(found)
+    assert found == [int(np.searchsorted(lengths, cut, side="right")) - 1 for cut in cuts if cut >= lengths[0]]
+
+
+def _level_of(picture: images.Picture, levels: dict[int, images.Picture]) -> int:
+    """Which level a picture is; a level is not the same as another."""
+    (level,) = (level for level, other in levels.items() if np.array_equal(picture.pixels, other.pixels))
+    return level

@@ -23,6 +23,7 @@ from nicodec.bitstream import container
 from nicodec.bitstream.container import Container
 from nicodec.codecs.base import EncodeSettings
 from nicodec.codecs.l3ic import L3ic, encode_picture
+from nicodec.codecs.residual_gru import ResidualGru, decode_codes
 from nicodec.codecs.shallow import Shallow
 from nicodec.codecs.shallow_decoder import decode_latents
 from nicodec.models import zoo
@@ -86,6 +87,26 @@ def shallow_latents(coded: Container, model: Model) -> bytes:
     return b"".join(stripe.astype("<i4").tobytes() for stripe in decode_latents(coded, model))
 
 
+def gru_cases(model: Model) -> Cases:
+    """A photo with all levels and with some, and every other picture."""
+    of = pictures()
+    cases = {
+        "photo": (of["photo"], EncodeSettings()),
+        "photo-level-3": (of["photo"], EncodeSettings(level=3)),
+        "odd": (of["odd"], EncodeSettings()),
+        "gray-alpha": (of["gray-alpha"], EncodeSettings(level=7)),
+        "pixel": (of["pixel"], EncodeSettings(level=0)),
+    }
+    return {
+        case: partial(ResidualGru().encode, picture, model, settings) for case, (picture, settings) in cases.items()
+    }
+
+
+def gru_codes(coded: Container, model: Model) -> bytes:
+    """The codes of a file, a byte each, (levels, channels, rows, width)."""
+    return decode_codes(coded, model).tobytes()
+
+
 class Kind(NamedTuple):
     """What is written for the models of one codec.
 
@@ -102,6 +123,7 @@ class Kind(NamedTuple):
 
 KINDS = {
     L3ic.number: Kind(FOLDER / L3ic.id, l3ic_cases, l3ic_latents),
+    ResidualGru.number: Kind(FOLDER / ResidualGru.id, gru_cases, gru_codes),
     Shallow.number: Kind(FOLDER / Shallow.id, shallow_cases, shallow_latents),
 }
 
