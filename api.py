@@ -289,7 +289,7 @@ def decode_arriving(
 
     Yields:
         Level and picture, ascending; the pictures have the file's colour profile and metadata, as far as they came
-        before, and no transparency.
+        before. Transparency is the last in a file: the last level then comes once more, with it.
 
     Raises:
         RequestError: the file has no levels.

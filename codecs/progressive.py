@@ -47,7 +47,9 @@ class Progressive(Protocol):
     def decode_arriving(
         self, header: Header, segments: Iterable[Segment], model: Model, request: DecodeRequest
     ) -> Iterator[tuple[int, Picture]]:
-        """Restores one level after the other, each when its segment arrives; without alpha and metadata.
+        """Restores one level after the other, each when its segment arrives; without metadata.
+
+        Alpha comes after all levels: the last level then comes once more, with it.
 
         Raises:
             FormatError: a segment is damaged.

@@ -118,11 +118,16 @@ class ResidualGru:
     ) -> Iterator[tuple[int, Picture]]:
         """See `Progressive.decode_arriving`."""
         _check(header, model)
-        bare = Container(replace(header, alpha=False), ())
         engine = gru_engine.load(model, request.backend, request.threads)
-        arrived = _arriving(header, segments, model)
-        for level, pixels in enumerate(engine.synthesise_arriving(arrived)):
-            yield level, picture_of(_cropped(pixels, header), None, bare)
+        waiting: dict[int, Segment] = {}
+        restored: tuple[int, Picture] | None = None
+        for level, pixels in enumerate(engine.synthesise_arriving(_arriving(header, segments, model, waiting))):
+            restored = level, Picture(pixels=_cropped(pixels, header))
+            yield restored
+        alpha = waiting.get(header.layers) if header.alpha else None
+        if restored is not None and alpha is not None and alpha.complete:
+            level, picture = restored
+            yield level, replace(picture, alpha=decode_alpha(alpha.payload, header.height, header.width))
 
     def truncated(self, container: Container, level: int) -> Container:
         """See `Progressive.truncated`."""
@@ -276,10 +281,11 @@ def _with_gaps(codes: Codes) -> Floats:
     return np.where(codes == UNKNOWN, np.float32(0), recurrence.signed(codes == 1))
 
 
-def _arriving(header: Header, segments: Iterable[Segment], model: Model) -> Iterator[Floats]:
-    """What the decoder takes, level by level; a segment that comes too early waits for those before it."""
+def _arriving(
+    header: Header, segments: Iterable[Segment], model: Model, waiting: dict[int, Segment]
+) -> Iterator[Floats]:
+    """What the decoder takes, level by level; a segment that comes too early waits for those before it, in `waiting`."""
     coder = _layer_coder(header, model)
-    waiting: dict[int, Segment] = {}
     level = 0
     for segment in segments:
         waiting[segment.index] = segment

@@ -110,6 +110,18 @@ def test_a_segment_is_decoded_before_the_next_is_asked_for(gru: Model, whole: Co
         assert asked[-1] == level
 
 
+def test_transparency_arrives_at_the_end(gru: Model, samples: "Samples") -> None:
+    plane = np.arange(40 * 50, dtype=np.uint8).reshape(40, 50)
+    data = nicodec.encode(from_array(samples.photo(40, 50), alpha=plane), model="residual-gru", level=1)
+    found = list(nicodec.decode_arriving(data))
+    assert [(level, picture.alpha is not None) for level, picture in found] == [(0, False), (1, False), (1, True)]
+    expected = nicodec.decode(data)
+    assert same(found[-1][1], expected)
+    assert found[-1][1].alpha is not None
+    assert np.array_equal(found[-1][1].alpha, plane)
+    assert [level for level, _ in nicodec.decode_arriving(data[:-3])] == [0, 1]
+
+
 def test_some_levels_are_restored_alike(gru: Model, whole: Container, every_level: list[Picture]) -> None:
     some = list(CODEC.decode_levels(whole, gru, DecodeRequest(), [2, 3, 9]))
     assert [level for level, _ in some] == [2, 3, 9]

@@ -39,7 +39,8 @@ def bits(seen: list[Codes], coded: list[Codes]) -> npt.NDArray[np.float64]:
     for codes in coded:
         coder = LayerCoder(model, *codes.shape[2:])
         totals += [8 * len(coder.encode(layer)) for layer in codes]
-    return totals / sum(codes[0].size for codes in coded)
+    shares: npt.NDArray[np.float64] = totals / sum(codes[0].size for codes in coded)
+    return shares
 
 
 def entropy(share: float) -> float:

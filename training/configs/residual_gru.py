@@ -7,7 +7,7 @@ CONFIG = ProgressiveConfig(
     model="residual-gru",
     architecture=GruArchitecture(width=0.25),
     steps=30000,
-    unrolled=((0, 4), (3500, 8), (5500, 16)),
+    unrolled=((0, 4), (3500, 8), (4500, 16)),
     batch=16,
     crop=32,
     learning_rate=2e-3,
