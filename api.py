@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypedDict, Unpack, ru
 
 from .bitstream import container as nic
 from .bitstream.limits import DEFAULT_LIMITS
-from .errors import LimitError, RequestError
+from .errors import LimitError, RequestError, TruncatedError
 from .inspection import FileInfo, info, losses
 from .models import zoo
 from .sources import Source, naming, opened, path_of
@@ -293,10 +293,12 @@ def decode_arriving(
 
     Raises:
         RequestError: the file has no levels.
+        TruncatedError: the data ended before the last level, or the transparency; what came before is as it should be.
         NicodecError: the other errors are those of `decode`.
     """
     from .codecs.base import DecodeRequest
 
+    last = -1
     with opened(source) as stream:
         reader = nic.ContainerReader(stream, limits)
         codec, model = _codec_and_model(reader.header)
@@ -306,7 +308,12 @@ def decode_arriving(
         request = DecodeRequest(backend=backend, threads=threads)
         for level, picture in restorer.decode_arriving(reader.header, _segments(reader, chunks), model, request):
             known = nic.Container(reader.header, (), tuple(chunks))
+            last = level
             yield level, replace(picture, icc=known.icc, exif=known.exif, xmp=known.xmp)
+        if not reader.complete:
+            came = f"level {last}" if last >= 0 else "the first level"
+            when = "after" if last >= 0 else "before"
+            raise TruncatedError(f"the data ends {when} {came} of 0 to {reader.header.layers - 1}: get the file again")
 
 
 def truncate(source: Source, level: int, *, limits: Limits = DEFAULT_LIMITS) -> bytes:

@@ -136,7 +136,7 @@ def losses(container: Container) -> tuple[str, ...]:
     wanted = container.header.segments
     remarks: list[str] = []
     if len(whole) < wanted:
-        remarks.append(f"{len(whole)} of {wanted} segments arrived whole: the picture is made of those")
+        remarks.append(f"{len(whole)} of {wanted} segments arrived whole")
     damaged = set(container.damaged)
     for state, indices in (("damaged", damaged), ("missing", set(range(wanted)) - whole - damaged)):
         if indices:

@@ -29,6 +29,8 @@ MAX_BACK = 3
 """How many layers back a code may look."""
 
 MAX_SEEN = 12
+MAX_CHANNELS = 128
+MAX_TABLES = 256
 
 NOTHING = -1
 """Layers back where there is nothing to look at: counts as 0."""
@@ -123,8 +125,10 @@ class CodeContext:
         require(self.seen.ndim == 5 and self.seen.shape[-2] <= MAX_SEEN, "contexts of the wrong shape")
         require(self.seen.shape[2] == PHASES and self.seen.shape[-1] == RIGHT + 1, "contexts of the wrong shape")
         require(self.contexts.shape == (*self.seen.shape[:3], 1 << self.seen.shape[3]), "tables of the wrong shape")
+        require(1 <= self.channels <= MAX_CHANNELS, "too many channels")
         require(self.bounds.ndim == 1 and len(self.bounds) > 1, "no groups of channels")
         require(self.bounds[0] == 0 and self.bounds[-1] == self.channels, "groups that miss channels")
         require((np.diff(self.bounds) > 0).all(), "an empty group")
-        require(self.ones.ndim == 1 and self.contexts.max(initial=0) < len(self.ones), "a table that does not exist")
+        require(self.ones.ndim == 1 and len(self.ones) <= MAX_TABLES, "tables of the wrong shape")
+        require(self.contexts.max(initial=0) < len(self.ones), "a table that does not exist")
         require(((self.ones > 0) & (self.ones < FREQUENCY_TOTAL)).all(), "an impossible table")

@@ -1,6 +1,7 @@
 """Codes layers of binary codes, one stream of the entropy coder for each; see `code_context`."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,19 @@ _BLOCK = 1 << 15
 _Sites = npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True, eq=False)
+class _Phase:
+    """Positions of one phase in raster order.
+
+    Attributes:
+        sites: numbered row by row.
+        places: where they are in a padded plane.
+    """
+
+    sites: _Sites
+    places: _Sites
+
+
 class LayerCoder:
     """Codes or decodes the layers of one picture in their order; remembers those that later ones look at.
 
@@ -32,16 +46,16 @@ class LayerCoder:
         self._shape = height, width
         padded = (MAX_BACK + 1, model.channels, height + 2 * REACH, width + 2 * REACH)
         self._known: Codes = np.zeros(padded, np.uint8)
-        self._phases = _phases(height, width)
+        self._phases = [_Phase(sites, self._padded(sites)) for sites in _phases(height, width)]
         self._layer = 0
 
     def encode(self, codes: Codes) -> bytes:
         """Codes the next layer, uint8 (channels, height, width) of 0 and 1, into the bytes of its segment."""
         encoder = AnsEncoder()
         self._inside(self._layer)[:] = codes
-        for channels, phase, sites in self._steps():
-            indexes = self._indexes(channels, phase, sites)
-            encoder.append_grouped(self._values(channels, sites).ravel(), indexes.ravel(), self._model.tables)
+        for channels, phase in self._steps():
+            indexes = self._indexes(channels, phase)
+            encoder.append_grouped(self._values(channels, phase).ravel(), indexes.ravel(), self._model.tables)
         self._layer += 1
         return encoder.finish()
 
@@ -76,38 +90,39 @@ class LayerCoder:
         self._inside(self._layer)[:] = 0
         codes = np.full((self._model.channels, *self._shape), UNKNOWN, np.uint8)
         try:
-            for channels, phase, sites in self._steps():
-                self._decode_step(decoder, channels, phase, sites)
-                codes.reshape(len(codes), -1)[channels, sites] = self._values(channels, sites).T
+            for channels, phase in self._steps():
+                self._decode_step(decoder, channels, phase)
+                sites = self._phases[phase].sites
+                codes.reshape(len(codes), -1)[channels, sites] = self._values(channels, phase).T
         except TruncatedError:
             pass
         return codes
 
-    def _decode_step(self, decoder: AnsDecoder, channels: slice, phase: int, sites: _Sites) -> None:
-        indexes = self._indexes(channels, phase, sites)
+    def _decode_step(self, decoder: AnsDecoder, channels: slice, phase: int) -> None:
+        indexes = self._indexes(channels, phase)
         values = decoder.take_grouped(indexes.ravel(), self._model.tables).reshape(indexes.shape)
-        self._flat(self._layer)[channels, self._padded(sites)] = values.T
+        self._flat(self._layer)[channels, self._phases[phase].places] = values.T
 
-    def _steps(self) -> Iterator[tuple[slice, int, _Sites]]:
-        """Channels, phase and positions of what is coded together, in coding order."""
+    def _steps(self) -> Iterator[tuple[slice, int]]:
+        """Channels and phase of what is coded together, in coding order."""
         for start, stop in self._model.groups():
-            for phase, sites in enumerate(self._phases):
-                yield slice(start, stop), phase, sites
+            for phase in range(PHASES):
+                yield slice(start, stop), phase
 
-    def _indexes(self, channels: slice, phase: int, sites: _Sites) -> npt.NDArray[np.uint8]:
+    def _indexes(self, channels: slice, phase: int) -> npt.NDArray[np.uint8]:
         """The tables of a step, (positions, channels)."""
         seen = self._model.seen[self._layer, channels, phase].astype(np.int64)
         tables = self._model.contexts[self._layer, channels, phase]
-        places, there = self._offsets(seen), (seen[..., BACK] != NOTHING).astype(np.uint8)
-        known = self._known.reshape(-1)
-        rows = np.arange(len(tables))
-        indexes = np.empty((len(sites), len(tables)), np.uint8)
-        for start in range(0, len(sites), _BLOCK):
-            block = self._padded(sites[start : start + _BLOCK])[:, None]
-            context = np.zeros((len(block), len(tables)), np.intp)
-            for bit, (offset, exists) in enumerate(zip(places.T, there.T, strict=True)):
-                context |= (known.take(block + offset) & exists).astype(np.intp) << bit
-            indexes[start : start + _BLOCK] = tables[rows, context]
+        offsets, there = self._offsets(seen), seen[..., BACK] != NOTHING
+        known, places = self._known.reshape(-1), self._phases[phase].places
+        indexes = np.empty((len(places), len(tables)), np.uint8)
+        for start in range(0, len(places), _BLOCK):
+            block = places[start : start + _BLOCK]
+            for channel, table in enumerate(tables):
+                context = np.zeros(len(block), np.uint16)
+                for bit in np.flatnonzero(there[channel]).tolist():
+                    context |= known.take(block + offsets[channel, bit]).astype(np.uint16) << bit
+                indexes[start : start + _BLOCK, channel] = table.take(context)
         return indexes
 
     def _offsets(self, seen: _Sites) -> _Sites:
@@ -124,9 +139,9 @@ class LayerCoder:
         places: _Sites = (rows + REACH) * self._known.shape[-1] + columns + REACH
         return places
 
-    def _values(self, channels: slice, sites: _Sites) -> Codes:
+    def _values(self, channels: slice, phase: int) -> Codes:
         """Codes of the current layer, (positions, channels)."""
-        values: Codes = self._flat(self._layer)[channels, self._padded(sites)].T
+        values: Codes = self._flat(self._layer)[channels, self._phases[phase].places].T
         return values
 
     def _flat(self, layer: int) -> Codes:

@@ -88,6 +88,11 @@ class ContainerReader:
         """Whether all that was read so far arrived whole and undamaged."""
         return self._intact
 
+    @property
+    def complete(self) -> bool:
+        """Whether every segment has been read, whole and undamaged, as everything else so far."""
+        return self._intact and not self._inventory.missing()
+
     def __iter__(self) -> Iterator[Chunk | Segment]:
         """Yield tables and ancillary chunks as `Chunk`, segments as `Segment`.
 
@@ -148,8 +153,10 @@ class ContainerReader:
             return None
         if not self._synchronised:
             return None
+        if frame.length is None:
+            return None
         self._inventory.add_segment(index)
-        absent = 0 if frame.length is None else frame.length - len(frame.payload)
+        absent = frame.length - len(frame.payload)
         return Segment(index, self._split_segment(frame.payload)[1], complete=False, absent=absent)
 
     def _split_segment(self, payload: bytes) -> tuple[int, bytes]:

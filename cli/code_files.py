@@ -37,5 +37,7 @@ def nic_source(
 
     with naming("stdin" if source == STREAM else None):
         data = from_code_file(opened, model=model, limits=limits(max_pixels))
-    console.note(f"{label(source)}: a code file does not say how large the picture is: its padding stays")
+    console.note(
+        f"{label(source)}: a code file names no model and no picture size: decoded with {model}, padding stays"
+    )
     return data

@@ -110,7 +110,7 @@ Examples:
   nicodec decode --out-dir restored *.nic         writes restored/NAME.png for each
   nicodec decode --channels 0,3-7 photo.nic x.png from some channels only
   nicodec decode - - < photo.nic > photo.png      in a pipe
-  nicodec decode codes.npz                        a code file of the original residual GRU
+  nicodec decode -m residual-gru-original codes.npz  a code file, with the model that made it
   nicodec decode --level 3 photo.nic small.png    an earlier level of a progressive file
   nicodec decode --all-levels levels photo.nic    writes levels/image_00.png and so on
   curl -s URL | nicodec decode --progressive . -  refreshes preview.png as the file arrives

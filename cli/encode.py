@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..models.zoo import Family, Model
 
 _SUFFIX = ".nic"
+_NO_LIMIT = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,14 @@ class _Encoder:
         picture, input_bytes = self._load(job.source)
         encoded = self._encode(picture, label(job.source))
         data = self._code_file(encoded.data) if self.codes_npz else encoded.data
+        if self.codes_npz and picture.alpha is not None:
+            self.console.note(f"{label(job.source)}: a code file holds no transparency: it is left out")
         self._write(data, job.target)
         record = {
             "output": job.target,
             "model": encoded.model.id,
             **rate.record(encoded, self.target),
+            "level": _level(encoded.data),
             "width": picture.width,
             "height": picture.height,
             "bytes": len(data),
@@ -92,7 +96,8 @@ class _Encoder:
     def _code_file(self, data: bytes) -> bytes:
         from ..api import to_code_file
 
-        return to_code_file(data, limits=options.limits(self.max_pixels))
+        # The .nic file is our own, and with its padding it may be over the limit that the user gave.
+        return to_code_file(data, limits=options.limits(None if self.max_pixels is None else _NO_LIMIT))
 
     def _write(self, data: bytes, target: str) -> None:
         from ..outputs import atomic_output
@@ -136,7 +141,7 @@ The picture keeps its ICC profile, EXIF and XMP; --strip leaves them out.
 @click.option(
     "--codes-npz",
     is_flag=True,
-    help="Write the code file of the original residual GRU, .npz, instead: bits without entropy coding, size or metadata.",
+    help="Write the code file of the original residual GRU, .npz, instead: bits without entropy coding, picture size, transparency or metadata.",
 )
 @click.option(
     "--strip",
@@ -172,8 +177,11 @@ def command(
 
     suffix = code_files.SUFFIX if codes_npz else _SUFFIX
     jobs = plan(paths, out_dir, suffix=suffix, is_output=_is_output, as_json=console.as_json)
+    chosen = zoo.find_model_or_family(model)
+    if codes_npz:
+        _require_codes(chosen)
     encoder = _Encoder(
-        model=zoo.find_model_or_family(model),
+        model=chosen,
         target=wanted.target,
         settings={
             "independent_channels": independent_channels,
@@ -191,6 +199,29 @@ def command(
         console=console,
     )
     batch.run(jobs, encoder, command="encode", name=lambda job: job.source, console=console)
+
+
+def _level(data: bytes) -> int | None:
+    """The last level of a progressive file."""
+    from ..api import info
+
+    level = info(data).parameters.get("level")
+    return None if level is None else int(level)
+
+
+def _require_codes(model: "Model | Family") -> None:
+    """Refuses, before any work is done, a model whose files have no binary codes.
+
+    Raises:
+        RequestError: it is one.
+    """
+    from ..codecs.gru_header import NUMBER
+    from ..errors import RequestError
+    from ..models.zoo import Family
+
+    if isinstance(model, Family) or model.codec != NUMBER:
+        name = model.name if isinstance(model, Family) else model.id
+        raise RequestError(f"{name} has no binary codes for a code file: choose a residual-gru model")
 
 
 def _is_output(path: str) -> bool:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import options
 from .console import Console
-from .paths import STREAM, label
+from .paths import STREAM, label, make_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO
 
     from ..images import Picture
@@ -46,12 +46,12 @@ class LevelWriter:
     def write_all(self, source: str) -> dict[str, Any]:
         """Writes image_00, image_01 and so on; returns the record for --json."""
         from ..api import decode_levels
-        from ..sources import naming
+        from ..codecs.gru_header import LEVELS
 
         start = time.perf_counter()
+        self._check_targets(f"image_{level:02d}" for level in range(LEVELS))
         opened = self.open_source(source)
-        self._make_folder()
-        with self.console.progress("decoding", "level") as progress, naming("stdin" if source == STREAM else None):
+        with self.console.progress("decoding", "level") as progress:
             pictures = decode_levels(
                 opened,
                 backend=self.backend,
@@ -59,54 +59,66 @@ class LevelWriter:
                 limits=options.limits(self.max_pixels),
                 progress=progress,
             )
-            written = [self._write(source, level, picture, f"image_{level:02d}") for level, picture in pictures]
+            named = _named(pictures, source)
+            written = [self._write(source, level, picture, f"image_{level:02d}") for level, picture in named]
         self.console.summary(f"{self.folder}  {len(written)} levels  {time.perf_counter() - start:.2f} s")
         return self._record(written, start)
 
     def write_arriving(self, source: str) -> dict[str, Any]:
         """Replaces one image at every level that arrives; returns the record for --json."""
         from ..api import decode_arriving
-        from ..sources import naming
+        from ..errors import TruncatedError
 
         start = time.perf_counter()
+        self._check_targets([PREVIEW])
         opened = self.open_source(source)
-        self._make_folder()
-        written: list[dict[str, Any]] = []
-        with naming("stdin" if source == STREAM else None):
-            for level, picture in decode_arriving(
-                opened,
-                backend=self.backend,
-                threads=self.threads,
-                limits=options.limits(self.max_pixels),
-            ):
-                # The first level says whether a file of that name may be replaced, the others replace their own.
-                written.append(self._write(source, level, picture, PREVIEW, force=bool(written) or self.force))
+        pictures = decode_arriving(
+            opened, backend=self.backend, threads=self.threads, limits=options.limits(self.max_pixels)
+        )
+        written: dict[int, dict[str, Any]] = {}
+        try:
+            for level, picture in _named(pictures, source):
+                # The first level finds out whether a file of that name may be replaced, the others replace their own.
+                written[level] = self._write(source, level, picture, PREVIEW, force=bool(written) or self.force)
                 seconds = time.perf_counter() - start
-                self.console.summary(f"{written[-1]['output']}  level {level}  {seconds:.2f} s")
-        if not written:
-            from ..errors import TruncatedError
-
-            raise TruncatedError(f"{label(source)}: the data ends before the first level: get the file again")
-        return self._record(written, start)
+                self.console.summary(f"{written[level]['output']}  level {level}  {seconds:.2f} s")
+        except TruncatedError as error:
+            if not written:
+                raise
+            self.console.note(str(error))
+        return self._record(list(written.values()), start)
 
     def _write(
         self, source: str, level: int, picture: "Picture", name: str, force: bool | None = None
     ) -> dict[str, Any]:
         from ..images import save
 
+        make_folder(self.folder)
         target = os.path.join(self.folder, name + self.suffix)
         lost = save(picture, target, force=self.force if force is None else force)
         for note in (*picture.notes, *lost) if level == 0 else ():
             self.console.note(f"{label(source)}: {note}")
         return {"level": level, "output": target, "width": picture.width, "height": picture.height}
 
-    def _make_folder(self) -> None:
-        from ..errors import OutputError
+    def _check_targets(self, names: "Iterable[str]") -> None:
+        """Finds out, before any work is done, what could not be written."""
+        from ..outputs import check_target
 
-        try:
-            os.makedirs(self.folder, exist_ok=True)
-        except (OSError, ValueError) as error:
-            raise OutputError(f"{self.folder}: cannot be made ({error}): give another folder") from error
+        if os.path.isdir(self.folder):
+            for name in names:
+                check_target(os.path.join(self.folder, name + self.suffix), force=self.force)
 
     def _record(self, written: list[dict[str, Any]], start: float) -> dict[str, Any]:
         return {"output": self.folder, "levels": written, "seconds": round(time.perf_counter() - start, 4)}
+
+
+def _named(pictures: "Iterator[tuple[int, Picture]]", source: str) -> "Iterator[tuple[int, Picture]]":
+    """The same pictures; errors on the way to them say so if the source is stdin."""
+    from ..sources import naming
+
+    while True:
+        with naming("stdin" if source == STREAM else None):
+            found = next(pictures, None)
+        if found is None:
+            return
+        yield found

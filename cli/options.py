@@ -1,9 +1,9 @@
 """Options that several subcommands share.
 
 -v, -q, --json           all but train, export and import
---force, --out-dir       encode, decode
+--force, --out-dir       encode, decode, truncate
 --threads, --backend     encode, decode, verify, msssim, compare
---max-pixels             encode, decode, verify, msssim, compare
+--max-pixels             encode, decode, truncate, verify, msssim, compare
 """
 
 import functools

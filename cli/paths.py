@@ -67,11 +67,20 @@ def _into_folder(paths: Sequence[str], out_dir: str, suffix: str) -> list[Job]:
         if _same(job.source, job.target):
             raise RequestError(f"{job.source}: input and output are the same file: give another --out-dir")
         first[job.target] = job.source
-    try:
-        os.makedirs(out_dir, exist_ok=True)
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{out_dir}: cannot be made ({error}): give another --out-dir") from error
+    make_folder(out_dir)
     return jobs
+
+
+def make_folder(folder: str) -> None:
+    """Makes a folder for outputs, if it is not there.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{folder}: cannot be made ({error}): give another folder") from error
 
 
 def _beside(source: str, suffix: str) -> str:

@@ -19,7 +19,7 @@ Examples:
   nicodec truncate photo.nic --level 5              writes photo.level5.nic
   nicodec truncate - --level 2 - < photo.nic | nicodec decode - preview.png
 
-Nothing is encoded again: it takes milliseconds, and the pixels are those of 'decode --level'.
+Nothing is encoded again, and the pixels are those of 'decode --level'.
 """
 )
 @click.argument("paths", nargs=-1, required=True, type=options.FILE, metavar="IN [OUT]")
@@ -60,7 +60,7 @@ def command(
             with atomic_output(job.target, force=force) as file:
                 file.write(data)
         target = "stdout" if job.target == STREAM else job.target
-        before = None if job.source == STREAM else os.path.getsize(job.source)
+        before = None if job.source == STREAM else os.path.getsize(job.source) or None  # of a pipe, 0
         of = "" if before is None else f"  {100 * len(data) / before:.0f}% of {label(job.source)}"
         console.summary(f"{target}  level {level}  {human_size(len(data))}{of}")
         return {"output": job.target, "level": level, "bytes": len(data), "input_bytes": before}

@@ -9,30 +9,31 @@ Source: tensorflow/models, research/compression/image_encoder, encoder.py and de
 import io
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
+from ..bitstream.code_context import Codes
 from ..errors import FormatError, LimitError
-from .gru_header import LEVELS, STRIDE_LOG2
+from .gru_header import ALIGN_LOG2, LEVELS, STRIDE_LOG2
 
 CHANNELS = 32
 SUFFIX = ".npz"
 
 _HEADER_BYTES = 4096
+_ALIGNED = 1 << (ALIGN_LOG2 - STRIDE_LOG2)
 _ADVICE = "give a file that the original encoder or 'nicodec encode --codes-npz' wrote"
 
 # What the standard library and NumPy raise for archives and arrays that are none.
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
-    *(NotImplementedError, RuntimeError, SyntaxError, TypeError, ValueError),
+    *(NotImplementedError, RuntimeError, SyntaxError, TypeError, ValueError, tokenize.TokenError),
 )
-
-Codes = npt.NDArray[np.uint8]
 
 
 def write(codes: Codes) -> bytes:
@@ -51,7 +52,7 @@ def read(data: bytes | BinaryIO, max_pixels: int) -> Codes:
     """Reads a code file; never unpickles.
 
     Args:
-        data: the whole file, or a binary file that can seek.
+        data: the whole file, or a binary file, of which a pipe is read to its end.
         max_pixels: the largest picture to accept.
 
     Returns:
@@ -61,8 +62,9 @@ def read(data: bytes | BinaryIO, max_pixels: int) -> Codes:
         FormatError: it is no such file, or its members contradict each other.
         LimitError: the picture is larger than accepted.
     """
-    file = cast(BinaryIO, io.BytesIO(data)) if isinstance(data, bytes) else data
     try:
+        content = data if isinstance(data, bytes) or data.seekable() else data.read(_most_bytes(max_pixels))
+        file = io.BytesIO(content) if isinstance(content, bytes) else content
         with zipfile.ZipFile(file) as archive:
             shape = _checked_shape(_member(archive, "shape", _HEADER_BYTES), max_pixels)
             bits = math.prod(shape)
@@ -75,6 +77,11 @@ def read(data: bytes | BinaryIO, max_pixels: int) -> Codes:
         raise FormatError(f"codes are {packed.dtype} of shape {packed.shape}, not {-(-bits // 8)} bytes: {_ADVICE}")
     planes = np.unpackbits(packed.astype(np.uint8, copy=False), count=bits).reshape(shape)
     return np.ascontiguousarray(planes[:, 0].transpose(0, 3, 1, 2))
+
+
+def _most_bytes(max_pixels: int) -> int:
+    """The longest file of a picture of so many pixels, with something to spare for the archive."""
+    return LEVELS * CHANNELS * (max_pixels >> 2 * STRIDE_LOG2) // 8 + 4 * _HEADER_BYTES
 
 
 def _member(archive: zipfile.ZipFile, name: str, most: int) -> npt.NDArray[np.generic]:
@@ -101,8 +108,11 @@ def _checked_shape(array: npt.NDArray[np.generic], max_pixels: int) -> tuple[int
     if array.shape != (5,) or not np.issubdtype(array.dtype, np.integer):
         raise FormatError(f"'shape' of the code file is {array.dtype} of shape {array.shape}: {_ADVICE}")
     levels, batch, height, width, channels = shape = tuple(int(size) for size in array.tolist())
-    if not 1 <= levels <= LEVELS or batch != 1 or channels != CHANNELS or min(height, width) < 1:
-        raise FormatError(f"'shape' of the code file is {shape}, not (1 to {LEVELS}, 1, h, w, {CHANNELS}): {_ADVICE}")
+    sides = min(height, width) > 0 and height % _ALIGNED == width % _ALIGNED == 0
+    if not 1 <= levels <= LEVELS or batch != 1 or channels != CHANNELS or not sides:
+        raise FormatError(
+            f"'shape' of the code file is {shape}, not (1 to {LEVELS}, 1, h, w, {CHANNELS}) with even h and w: {_ADVICE}"
+        )
     if height * width << 2 * STRIDE_LOG2 > max_pixels:
         raise LimitError(
             f"the code file is of {height * width << 2 * STRIDE_LOG2} pixels: raise the limit of {max_pixels}"

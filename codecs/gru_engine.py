@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+from ..bitstream.code_context import Codes
 from ..errors import ModelError
 from ..models import runtime
 from ..models.zoo import Model
 from .base import Progress, no_progress
-from .recurrence import Codes, Floats, Pixels, Recurrence
+from .recurrence import Pixels, Recurrence
 from .unrolled import Unrolled
 
 RECURRENT = "residual_gru"
@@ -37,12 +38,12 @@ class Engine(Protocol):
         ...
 
     def synthesise(
-        self, codes: Sequence[Floats], levels: Sequence[int], progress: Progress = no_progress
+        self, codes: Sequence[Codes], levels: Sequence[int], progress: Progress = no_progress
     ) -> list[Pixels]:
         """Restores a picture at several levels.
 
         Args:
-            codes: for every level, up to the highest that is wanted, float32 (channels, h, w) of -1, 0 and 1.
+            codes: for every level, up to the highest that is wanted, uint8 (channels, h, w) of 0, 1 and `UNKNOWN`.
             levels: which are wanted, ascending.
             progress: told how much is done.
 
@@ -54,7 +55,7 @@ class Engine(Protocol):
         """
         ...
 
-    def synthesise_arriving(self, codes: Iterable[Floats]) -> Iterator[Pixels]:
+    def synthesise_arriving(self, codes: Iterable[Codes]) -> Iterator[Pixels]:
         """Restores a picture each time that the codes of one more level arrive.
 
         Args:

@@ -26,7 +26,7 @@ def level_of(level: int | None, quality: float | None, levels: int = LEVELS) -> 
         raise RequestError("a level and a quality exclude each other: leave one out")
     if level is None:
         return levels - 1 if quality is None else round(quality * (levels - 1) / 100)
-    if level not in range(levels):
+    if type(level) is not int or level not in range(levels):
         raise RequestError(f"level {level} does not exist: choose one from 0 (smallest) to {levels - 1} (best picture)")
     return level
 

@@ -82,5 +82,5 @@ def require_level(level: int, levels: int) -> None:
     Raises:
         RequestError: it does not.
     """
-    if level not in range(levels):
+    if type(level) is not int or level not in range(levels):
         raise RequestError(f"the file has no level {level}: choose one from 0 to {levels - 1}")

@@ -12,6 +12,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from ..bitstream.code_context import Codes
+from ..bitstream.code_layers import UNKNOWN
 from ..errors import ModelError
 from ..models.runtime import RecurrentNetwork, load_recurrent
 from ..models.zoo import Model
@@ -34,12 +36,14 @@ ENCODER_HALO = 10
 WHOLE_PIXELS = 1 << 20
 """Pixels up to which a picture runs in one piece: encoding takes about 1.4 kB of memory for each."""
 
-OUTER_PIXELS = 896
+OUTER_PIXELS = 1024
 """Side of a tile in pixels, with its halo."""
+
+_SIGNS = np.zeros(UNKNOWN + 1, np.float32)
+_SIGNS[:2] = -1, 1
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
-Codes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,12 @@ class Recurrence:
         return analyse(networks, pixels, levels, progress)
 
     def synthesise(
-        self, codes: Sequence[Floats], levels: Sequence[int], progress: Progress = no_progress
+        self, codes: Sequence[Codes], levels: Sequence[int], progress: Progress = no_progress
     ) -> list[Pixels]:
         """See `Engine.synthesise`."""
         return synthesise(self._restorer(), codes, levels, progress)
 
-    def synthesise_arriving(self, codes: Iterable[Floats]) -> Iterator[Pixels]:
+    def synthesise_arriving(self, codes: Iterable[Codes]) -> Iterator[Pixels]:
         """See `Engine.synthesise_arriving`."""
         return synthesise_arriving(self._restorer(), codes)
 
@@ -117,18 +121,18 @@ class Restorer:
         """The same decoder before the first level."""
         return Restorer(self._network, self._shape)
 
-    def add(self, codes: Floats) -> Floats:
+    def add(self, codes: Codes) -> Floats:
         """The picture after one more level.
 
         Args:
-            codes: float32 (channels, h, w), -1 and 1, or 0 where a code is not known.
+            codes: uint8 (channels, h, w): 0, 1 or `UNKNOWN`.
 
         Returns:
             float32 (1, 3, 16 h, 16 w), samples 0..1 less one half, not clipped.
         """
         if self._picture is None:
             self._memories = empty(self._shape.decoder_memories, *codes.shape[1:])
-        result, *memories = self._network(codes[None], *self._memories)
+        result, *memories = self._network(signed(codes)[None], *self._memories)
         self._memories = tuple(memories)
         adds = self._shape.reconstruction is Reconstruction.ADDITIVE
         self._picture = result if self._picture is None or not adds else self._picture + result
@@ -161,7 +165,7 @@ def analyse(networks: Networks, pixels: Pixels, levels: int, progress: Progress 
     return codes
 
 
-def _coded(networks: Networks, pixels: Floats, levels: int) -> Iterator[npt.NDArray[np.bool_]]:
+def _coded(networks: Networks, pixels: Floats, levels: int) -> Iterator[Codes]:
     """The codes of one tile, level by level, (channels, h, w)."""
     height, width = (side // STRIDE for side in pixels.shape[2:])
     restorer = Restorer(networks.decoder, networks.shape)
@@ -170,20 +174,20 @@ def _coded(networks: Networks, pixels: Floats, levels: int) -> Iterator[npt.NDAr
     for level in range(levels):
         found, *states = networks.encoder(left, *memories)
         memories = tuple(states)
-        ones = found[0] > 0
+        ones = (found[0] > 0).view(np.uint8)
         yield ones
         if level + 1 < levels:
-            left = pixels - restorer.add(signed(ones))
+            left = pixels - restorer.add(ones)
 
 
 def synthesise(
-    decoder: Restorer, codes: Sequence[Floats], levels: Sequence[int], progress: Progress = no_progress
+    decoder: Restorer, codes: Sequence[Codes], levels: Sequence[int], progress: Progress = no_progress
 ) -> list[Pixels]:
     """Restores a picture at several levels.
 
     Args:
         decoder: before the first level.
-        codes: for every level, up to the highest that is wanted, float32 (channels, h, w) of -1, 0 and 1.
+        codes: for every level, up to the highest that is wanted, uint8 (channels, h, w) of 0, 1 and `UNKNOWN`.
         levels: which are wanted, ascending.
         progress: told after every level of every tile.
 
@@ -199,7 +203,7 @@ def synthesise(
     for done, (y, x) in enumerate(places):
         restorer = decoder.anew()
         for level in range(count):
-            restored = restorer.add(np.ascontiguousarray(codes[level][:, y.outer(), x.outer()]))
+            restored = restorer.add(codes[level][:, y.outer(), x.outer()])
             if level in levels:
                 pixels = to_pixels(restored[:, :, y.inner(STRIDE), x.inner(STRIDE)])
                 pictures[levels.index(level)][y.core(STRIDE), x.core(STRIDE)] = pixels
@@ -207,14 +211,14 @@ def synthesise(
     return pictures
 
 
-def synthesise_arriving(decoder: Restorer, codes: Iterable[Floats]) -> Iterator[Pixels]:
+def synthesise_arriving(decoder: Restorer, codes: Iterable[Codes]) -> Iterator[Pixels]:
     """Restores a picture each time that the codes of one more level arrive; a large one from the start each time.
 
     Args:
         decoder: before the first level.
         codes: level by level, as for `synthesise`.
     """
-    arrived: list[Floats] = []
+    arrived: list[Codes] = []
     for level, layer in enumerate(codes):
         _, height, width = layer.shape
         if height * width * STRIDE**2 <= WHOLE_PIXELS:
@@ -241,9 +245,9 @@ def empty(memories: Memories, height: int, width: int) -> tuple[Floats, ...]:
     )
 
 
-def signed(ones: npt.NDArray[np.bool_]) -> Floats:
-    """Codes as the decoder takes them: -1 and 1."""
-    return np.where(ones, np.float32(1), np.float32(-1))
+def signed(codes: Codes) -> Floats:
+    """Codes as a decoder takes them: -1 for 0, 1 for 1, and 0, neither of the two, where a code is not known."""
+    return _SIGNS.take(codes)
 
 
 def to_floats(pixels: Pixels) -> Floats:

@@ -6,25 +6,25 @@ ends early decodes to the last level that arrived. Quality is the level: 0 at qu
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import takewhile
 from typing import BinaryIO
 
 import numpy as np
 
-from ..bitstream.code_layers import UNKNOWN, LayerCoder
+from ..bitstream.code_context import Codes
 from ..bitstream.container import ColourSpace, Container, Header, Segment
-from ..errors import FormatError, RequestError, TruncatedError
+from ..errors import RequestError, TruncatedError
 from ..images import Picture
 from ..models.zoo import Model
 from . import codes_npz, gru_engine, gru_header, gru_model, recurrence
 from .alpha import decode_alpha, encode_alpha
 from .base import DecodeRequest, EncodeSettings, Progress, SegmentInfo, no_progress
 from .gru_header import ALIGN_LOG2, STRIDE_LOG2
+from .gru_layers import ArrivingLayers, check, decode_arrived, decode_codes, layer_coder
 from .metadata import chunks_of, picture_of
 from .padding import padded
 from .progressive import require_level
-from .recurrence import Codes, Floats, Pixels
-from .segments import find_payload, missing, payload_of
+from .recurrence import Pixels
+from .segments import find_payload, payload_of
 from .trials import CodedTrials, Trials
 
 _MOST_BYTES = 1 << 29
@@ -60,10 +60,10 @@ class ResidualGru:
             return self.truncated(whole, gru_header.level_of(None, quality, levels))
 
         def decode(container: Container) -> Picture:
-            level = container.header.layers
-            if level not in restored:
-                restored[level] = self.decode(container, model, request)
-            return restored[level]
+            count = container.header.layers
+            if count not in restored:
+                restored[count] = self.decode(container, model, request)
+            return restored[count]
 
         return CodedTrials(encode, decode)
 
@@ -73,16 +73,16 @@ class ResidualGru:
         """See `Codec.decode`. A file that is cut off gives its last whole level, or a part of the next one too."""
         if request.channels is not None:
             raise RequestError(f"{model.id} has no independent channels: decode the whole picture")
-        _check(container.header, model)
+        check(container.header, model)
         wanted = container.header.layers - 1 if request.level is None else request.level
         require_level(wanted, container.header.layers)
-        codes = _decoded(container, model, wanted, request.allow_partial)
-        if request.level is not None and len(codes) <= wanted:
-            raise TruncatedError(f"only {len(codes)} levels arrived: get the whole file, or leave the level out")
-        last = len(codes) - 1
+        codes, whole = decode_arrived(container, model, wanted, request.allow_partial)
+        if request.level is not None and whole <= wanted:
+            raise TruncatedError(f"only {whole} levels arrived: get the whole file, or leave the level out")
         engine = gru_engine.load(model, request.backend, request.threads)
-        (pixels,) = engine.synthesise(codes, [last], progress)
-        return _picture(pixels, container, request)
+        (pixels,) = engine.synthesise(codes, [len(codes) - 1], progress)
+        notes = () if whole > wanted else (_what_arrived(whole, len(codes), wanted),)
+        return replace(_picture(pixels, container), notes=notes)
 
     def levels(self, header: Header) -> int:
         """See `Progressive.levels`."""
@@ -99,11 +99,13 @@ class ResidualGru:
     ) -> Iterator[tuple[int, Picture]]:
         """See `Progressive.decode_levels`."""
         header = container.header
-        _check(header, model)
+        check(header, model)
         wanted = list(levels)
         for level in wanted:
             require_level(level, header.layers)
-        codes = _decoded(container, model, wanted[-1], request.allow_partial)
+        if not wanted:
+            return
+        codes, _ = decode_arrived(container, model, wanted[-1], request.allow_partial)
         batch = max(1, _MOST_BYTES // (3 * header.padded_width * header.padded_height))
         arrived = [level for level in wanted if level < len(codes)]
         engine = gru_engine.load(model, request.backend, request.threads)
@@ -111,23 +113,22 @@ class ResidualGru:
             some = arrived[start : start + batch]
             pictures = engine.synthesise(codes, some, progress)
             for level, pixels in zip(some, pictures, strict=True):
-                yield level, _picture(pixels, container, request)
+                yield level, _picture(pixels, container)
 
     def decode_arriving(
         self, header: Header, segments: Iterable[Segment], model: Model, request: DecodeRequest
     ) -> Iterator[tuple[int, Picture]]:
         """See `Progressive.decode_arriving`."""
-        _check(header, model)
+        check(header, model)
         engine = gru_engine.load(model, request.backend, request.threads)
-        waiting: dict[int, Segment] = {}
+        arriving = ArrivingLayers(header, segments, model)
         restored: tuple[int, Picture] | None = None
-        for level, pixels in enumerate(engine.synthesise_arriving(_arriving(header, segments, model, waiting))):
+        for level, pixels in enumerate(engine.synthesise_arriving(arriving.layers())):
             restored = level, Picture(pixels=_cropped(pixels, header))
             yield restored
-        alpha = waiting.get(header.layers) if header.alpha else None
-        if restored is not None and alpha is not None and alpha.complete:
+        if restored is not None and arriving.alpha is not None:
             level, picture = restored
-            yield level, replace(picture, alpha=decode_alpha(alpha.payload, header.height, header.width))
+            yield level, replace(picture, alpha=decode_alpha(arriving.alpha, header.height, header.width))
 
     def truncated(self, container: Container, level: int) -> Container:
         """See `Progressive.truncated`."""
@@ -166,8 +167,8 @@ class ResidualGru:
     def verify(self, container: Container, model: Model) -> None:
         """See `Codec.verify`."""
         header = container.header
-        _check(header, model)
-        coder = _layer_coder(header, model)
+        check(header, model)
+        coder = layer_coder(header, model)
         for index in range(header.layers):
             coder.decode(payload_of(container, index))
         if header.alpha:
@@ -213,11 +214,7 @@ def _packed(
     alpha: Pixels | None = None,
 ) -> Container:
     """A file without metadata."""
-    layers, channels, rows, columns = codes.shape
-    coder = LayerCoder(gru_model.load(model).context, rows, columns)
-    payloads = [coder.encode(layer) for layer in codes]
-    if alpha is not None:
-        payloads.append(encode_alpha(alpha))
+    layers, channels, _, _ = codes.shape
     header = Header(
         width=width,
         height=height,
@@ -230,73 +227,24 @@ def _packed(
         stride_log2=STRIDE_LOG2,
         align_log2=ALIGN_LOG2,
         layers=layers,
-        segments=len(payloads),
+        segments=layers + (alpha is not None),
     )
+    coder = layer_coder(header, model)
+    payloads = [coder.encode(layer) for layer in codes]
+    if alpha is not None:
+        payloads.append(encode_alpha(alpha))
     return Container(header, tuple(Segment(index, data) for index, data in enumerate(payloads)))
 
 
-def decode_codes(container: Container, model: Model) -> Codes:
-    """The codes of a whole file, uint8 (levels, channels, code height, code width), 0 or 1.
-
-    Raises:
-        FormatError: a segment is missing or damaged.
-    """
+def _picture(pixels: Pixels, container: Container) -> Picture:
     header = container.header
-    _check(header, model)
-    coder = _layer_coder(header, model)
-    return np.stack([coder.decode(payload_of(container, index)) for index in range(header.layers)])
+    return picture_of(_cropped(pixels, header), _alpha(container), container)
 
 
-def _check(header: Header, model: Model) -> None:
-    gru_header.check(header)
-    context = gru_model.load(model).context
-    if header.channels != context.channels or header.layers > context.layers:
-        raise FormatError(f"the header does not fit {model.id}: get an undamaged copy of the file")
-
-
-def _layer_coder(header: Header, model: Model) -> LayerCoder:
-    return LayerCoder(gru_model.load(model).context, header.latent_height, header.latent_width)
-
-
-def _decoded(container: Container, model: Model, level: int, allow_partial: bool) -> list[Floats]:
-    """What the decoder takes, for every level up to one, as far as they arrived: at least one.
-
-    Raises:
-        FormatError: a segment does not decode, or too little arrived.
-    """
-    header = container.header
-    coder = _layer_coder(header, model)
-    whole = takewhile(lambda data: data is not None, (find_payload(container, index) for index in range(level + 1)))
-    codes = [recurrence.signed(coder.decode(data) > 0) for data in whole if data is not None]
-    cut = next((s for s in container.segments if s.index == len(codes) and not s.complete), None)
-    if allow_partial and cut is not None and len(codes) <= level:
-        codes.append(_with_gaps(coder.decode_prefix(cut.payload, cut.size + cut.absent)))
-    if not codes:
-        raise missing(0)
-    return codes
-
-
-def _with_gaps(codes: Codes) -> Floats:
-    """What the decoder takes where some codes are not known: neither of the two."""
-    return np.where(codes == UNKNOWN, np.float32(0), recurrence.signed(codes == 1))
-
-
-def _arriving(
-    header: Header, segments: Iterable[Segment], model: Model, waiting: dict[int, Segment]
-) -> Iterator[Floats]:
-    """What the decoder takes, level by level; a segment that comes too early waits for those before it, in `waiting`."""
-    coder = _layer_coder(header, model)
-    level = 0
-    for segment in segments:
-        waiting[segment.index] = segment
-        while level < header.layers and level in waiting and waiting[level].complete:
-            yield recurrence.signed(coder.decode(waiting.pop(level).payload) > 0)
-            level += 1
-
-
-def _picture(pixels: Pixels, container: Container, request: DecodeRequest) -> Picture:
-    header = container.header
-    return picture_of(_cropped(pixels, header), _alpha(container, request.allow_partial), container)
+def _what_arrived(whole: int, used: int, wanted: int) -> str:
+    """Which of the levels 0 to `wanted` the picture is made of, for people."""
+    level = f"level {whole - 1} of 0 to {wanted}" if whole else f"no level of 0 to {wanted}"
+    return f"{level} arrived whole" + (", and a part of the next is used" if used > whole else "")
 
 
 def _cropped(pixels: Pixels, header: Header) -> Pixels:
@@ -306,7 +254,7 @@ def _cropped(pixels: Pixels, header: Header) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
-def _alpha(container: Container, allow_partial: bool) -> Pixels | None:
+def _alpha(container: Container) -> Pixels | None:
     """The alpha plane, None if there is none or if the file ends before it."""
     header = container.header
     payload = find_payload(container, header.layers) if header.alpha else None

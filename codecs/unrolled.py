@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from ..bitstream.code_context import Codes
 from ..errors import RequestError
 from ..models.runtime import UnrolledNetwork
 from .base import Progress, no_progress
-from .recurrence import STRIDE, Codes, Floats, Pixels
+from .recurrence import STRIDE, Floats, Pixels, signed
 
 MOST_PIXELS = 1536 * 1536
 """Of a picture: the published graph takes kilobytes of memory for each."""
@@ -37,19 +38,19 @@ class Unrolled:
         return np.ascontiguousarray(codes > 0).view(np.uint8)
 
     def synthesise(
-        self, codes: Sequence[Floats], levels: Sequence[int], progress: Progress = no_progress
+        self, codes: Sequence[Codes], levels: Sequence[int], progress: Progress = no_progress
     ) -> list[Pixels]:
         """See `Engine.synthesise`."""
         _, height, width = codes[0].shape
         _require_whole(height, width)
         count = levels[-1] + 1
-        restored = self._network.synthesise(np.stack(codes[:count]), levels)
+        restored = self._network.synthesise(signed(np.stack(codes[:count])), levels)
         progress(count, count)
         return [_to_pixels(picture) for picture in restored]
 
-    def synthesise_arriving(self, codes: Iterable[Floats]) -> Iterator[Pixels]:
+    def synthesise_arriving(self, codes: Iterable[Codes]) -> Iterator[Pixels]:
         """See `Engine.synthesise_arriving`."""
-        arrived: list[Floats] = []
+        arrived: list[Codes] = []
         for level, layer in enumerate(codes):
             arrived.append(layer)
             yield self.synthesise(arrived, [level])[0]

@@ -135,6 +135,14 @@ class PatchConv2D(keras.layers.Conv2D):
     times slower than the convolution, for 512 channels from 2x2 positions.
     """
 
+    def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs: Any) -> None:
+        super().__init__(filters, kernel_size, strides, padding="same", **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments to build the layer again."""
+        config = super().get_config()
+        return {name: value for name, value in config.items() if name not in ("padding", "dilation_rate")}
+
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         """See the class."""
         stride = self.strides[0]

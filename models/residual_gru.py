@@ -217,4 +217,4 @@ def _share(linear: Any, name: str) -> Any:
 def _convolution(channels: int, kernel: int, stride: int, name: str, scale: float = 1.0) -> Any:
     """Without bias, as in the published network's ports; `scale` is the variance of what it makes of unit variance."""
     initial = keras.initializers.VarianceScaling(scale, "fan_in")
-    return PatchConv2D(channels, kernel, stride, padding="same", use_bias=False, kernel_initializer=initial, name=name)
+    return PatchConv2D(channels, kernel, stride, use_bias=False, kernel_initializer=initial, name=name)

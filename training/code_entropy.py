@@ -13,12 +13,12 @@ from tqdm import tqdm
 from ..bitstream.code_context import MAX_BACK, NOTHING, PHASES, REACH, CodeContext, Codes
 from ..bitstream.tables import FREQUENCY_TOTAL
 
-GROUPS = 4
+GROUPS = 16
 SEEN = 8
 TABLES = 96
 
 # Candidates that agree with the code most, of which the best are chosen in turn.
-_SHORT_LIST = 40
+_SHORT_LIST = 80
 # Weight of the estimate from one code less, in observations, where a context is rare.
 _PRIOR = 6.0
 _CROSS = ((-1, 0), (0, -1), (0, 1), (1, 0))

@@ -144,6 +144,12 @@ class ProgressiveConfig(RunConfig):
         """See `RunConfig.drawn`."""
         return self.batch * self.candidates
 
+    def of_length(self, steps: int) -> Self:
+        """See `RunConfig.of_length`; its stages get shorter or longer too."""
+        scale = steps / self.steps
+        stages = tuple((round(start * scale), count) for start, count in self.unrolled)
+        return replace(super().of_length(steps), unrolled=stages, softened=round(self.softened * scale))
+
     def binary_at(self, step: int) -> float:
         """How binary codes are at a step, 0 to 1."""
         return min(1.0, step / self.softened) if self.softened else 1.0

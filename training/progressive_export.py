@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..codecs import recurrence
+from ..bitstream.code_context import Codes
+from ..codecs import gru_engine, recurrence
 from ..codecs.gru_header import LEVELS, NUMBER
 from ..codecs.gru_model import GruModel, GruShape, Memories, Reconstruction
-from ..codecs.recurrence import Codes, Networks
+from ..codecs.recurrence import Networks
 from ..errors import RequestError
 from ..models import keras_weights, onnx_graph, residual_gru, zoo
 from ..models.backends import onnx_runtime
@@ -44,7 +45,7 @@ def write(codec: ProgressiveCodec, config: ProgressiveConfig, folder: Path, pict
     return Entry(
         codec=NUMBER,
         model=_MODEL_NUMBERS[config.model],
-        architecture={"family": "residual_gru", **config.architecture.to_json()},
+        architecture={"family": gru_engine.RECURRENT, **config.architecture.to_json()},
         parameters={"encoder": codec.encoder.count_params(), "decoder": codec.decoder.count_params()},
         # To encode a level is to decode it too, so that the next one knows what is left.
         macs=(encode + decode, decode),

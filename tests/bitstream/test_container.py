@@ -22,6 +22,7 @@ from nicodec.bitstream.container import (
     Header,
     Limits,
     Segment,
+    collect,
     read,
     read_header,
     write,
@@ -415,7 +416,7 @@ def test_partial_read_of_every_truncation() -> None:
 def test_partial_read_of_a_cut_segment() -> None:
     cut = SMALL_BYTES[: SMALL_BYTES.index(b" segment")]
     partial = read(cut, allow_partial=True)
-    assert partial.segments == (Segment(0, b"first", complete=False),)
+    assert partial.segments == (Segment(0, b"first", complete=False, absent=8),)
     assert partial.missing == (1, 2)
     with pytest.raises(RequestError, match="segment 0 is incomplete"):
         write(partial)
@@ -429,7 +430,7 @@ def test_partial_read_does_not_trust_a_segment_without_its_checksum() -> None:
 
 def test_partial_read_of_a_file_without_a_segment_index() -> None:
     whole = write(Container(HEADER, (Segment(0, b"payload"),)))
-    assert read(whole[:-6], allow_partial=True).segments == (Segment(0, b"paylo", complete=False),)
+    assert read(whole[:-6], allow_partial=True).segments == (Segment(0, b"paylo", complete=False, absent=2),)
 
 
 def test_partial_read_drops_damaged_segments() -> None:
@@ -681,3 +682,50 @@ def test_writer_refuses_metadata_twice(chunk_type: ChunkType) -> None:
 def test_header_refuses_what_it_cannot_hold(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         with_header(**changes)
+
+
+def ends_of(container: Container) -> list[int]:
+    """Bytes up to the end of the header and of each segment in turn."""
+    wholes = [
+        dataclasses.replace(container, segments=container.segments[:count])
+        for count in range(len(container.segments) + 1)
+    ]
+    return [len(framed(whole)) for whole in wholes]
+
+
+def framed(container: Container) -> bytes:
+    """The bytes of a file of which segments may be missing."""
+    stream = io.BytesIO()
+    writer = ContainerWriter(stream, container.header)
+    for segment in container.segments:
+        writer.write_segment(segment.index, segment.payload)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_beginning_of_a_file_is_enough_where_that_is_allowed(count: int) -> None:
+    segments = tuple(Segment(index, bytes(200)) for index in range(count))
+    whole = Container(dataclasses.replace(HEADER, segments=count), segments)
+    data, ends = framed(whole), ends_of(whole)
+    for cut in range(ends[0], len(data) + 1):
+        reader = ContainerReader(io.BytesIO(data[:cut]))
+        reader.allow_cut = True
+        found = collect(reader)
+        arrived = sum(end <= cut for end in ends[1:])
+        assert [segment.complete for segment in found.segments][:arrived] == [True] * arrived
+        assert reader.complete == (cut == len(data))
+        # Cut in its type, its length or its index, a segment is not there; in its checksum, nothing of it is absent.
+        for part in found.segments[arrived:]:
+            assert not part.complete
+            assert part.absent == 200 - len(part.payload)
+
+
+def test_damage_before_the_end_is_an_error_even_where_a_cut_is_allowed() -> None:
+    whole = Container(dataclasses.replace(HEADER, segments=2), (Segment(0, bytes(50)), Segment(1, bytes(50))))
+    data = bytearray(framed(whole))
+    data[ends_of(whole)[1] - 8] ^= 1
+    for cut in (len(data), len(data) - 5):
+        reader = ContainerReader(io.BytesIO(bytes(data[:cut])))
+        reader.allow_cut = True
+        with pytest.raises(ChecksumError):
+            collect(reader)

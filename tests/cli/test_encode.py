@@ -25,7 +25,7 @@ Run = Callable[..., Result]
 RECORD = {
     *("schema", "command", "input", "ok", "output", "model", "width", "height"),
     *("bytes", "bpp", "input_bytes", "seconds", "notes"),
-    *("quality", "target", "reached", "trials"),
+    *("quality", "target", "reached", "trials", "level"),
 }
 
 

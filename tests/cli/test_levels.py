@@ -1,8 +1,10 @@
 """Levels on the command line: encode, decode, truncate, pictures that come while a file arrives, code files."""
 
 import json
+import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +51,9 @@ def pixels(path: str | Path) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
 
 def test_encode_stops_at_a_level(go: Go, coded: bytes) -> None:
-    assert go("encode", "-m", "residual-gru", "--level", "3", "photo.png", "three.nic").exit_code == 0
+    result = go("encode", "-m", "residual-gru", "--level", "3", "--json", "photo.png", "three.nic")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["level"] == 3
     assert nicodec.info("three.nic").parameters == {"level": 3}
     assert go("truncate", "photo.nic", "--level", "3", "cut.nic").exit_code == 0
     assert Path("cut.nic").read_bytes() == Path("three.nic").read_bytes()
@@ -71,8 +75,23 @@ def test_all_levels_go_into_a_folder(go: Go) -> None:
     for level in (0, 9, 15):
         assert np.array_equal(pixels(f"levels/image_{level:02d}.png"), nicodec.decode("photo.nic", level=level).pixels)
     assert_one_error(go("decode", "--all-levels", "levels", "photo.nic"), 1, "levels/image_00.png", "--force")
+    Path("some").mkdir()
+    Path("some/image_05.png").write_text("mine")
+    assert_one_error(go("decode", "--all-levels", "some", "photo.nic"), 1, "some/image_05.png", "--force")
+    assert [path.name for path in Path("some").iterdir()] == ["image_05.png"]
+    assert_one_error(go("decode", "--all-levels", "none", "missing.nic"), 1, "missing.nic")
+    assert not Path("none").exists()
     assert go("decode", "--all-levels", "levels", "--format", "webp", "-f", "photo.nic").exit_code == 0
     assert Path("levels/image_15.webp").exists()
+
+
+def test_truncate_reads_named_pipes(go: Go, coded: bytes) -> None:
+    os.mkfifo("pipe.nic")
+    writer = threading.Thread(target=lambda: Path("pipe.nic").write_bytes(coded))
+    writer.start()
+    assert go("truncate", "pipe.nic", "--level", "1", "x.nic").exit_code == 0
+    writer.join()
+    assert nicodec.info("x.nic").parameters == {"level": 1}
 
 
 def test_truncate_works_in_a_pipe(go: Go, coded: bytes) -> None:
@@ -108,7 +127,9 @@ def test_a_file_that_ends_early_is_decoded_and_said(go: Go, coded: bytes) -> Non
     result = go("decode", "cut.nic", "cut.png")
     assert result.exit_code == 0
     assert "segments arrived whole" in result.stderr
-    assert go("decode", "--progressive", "there", "cut.nic").exit_code == 0
+    result = go("decode", "--progressive", "there", "cut.nic")
+    assert result.exit_code == 0
+    assert "the data ends after level" in result.stderr
     assert np.array_equal(pixels("there/preview.png"), pixels("cut.png"))
     assert_one_error(go("decode", "--progressive", "here", "-", data=coded[:40]), 1, "first level")
     assert_one_error(go("decode", "-", "x.png", data=coded[:40]), 1)
@@ -133,6 +154,9 @@ def test_code_files_carry_over(go: Go) -> None:
     assert np.array_equal(pixels("codes.png")[:50, :70], nicodec.decode("photo.nic", level=4).pixels)
     assert go("decode", "--all-levels", "levels", "photo.npz").exit_code == 0
     assert len(list(Path("levels").iterdir())) == 5
+    assert (
+        go("encode", "-m", "residual-gru", "--codes-npz", "--max-pixels", "3500", "photo.png", "l.npz").exit_code == 0
+    )
     data = Path("photo.npz").read_bytes()
     assert go("decode", "--codes-npz", "-", "again.png", data=data).exit_code == 0
     assert np.array_equal(pixels("again.png"), pixels("codes.png"))

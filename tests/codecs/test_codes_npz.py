@@ -39,7 +39,7 @@ def by_the_original(data: bytes) -> npt.NDArray[Any]:
 @settings(max_examples=30, deadline=None)
 @given(levels=st.integers(1, 16), height=st.integers(1, 7), width=st.integers(1, 7), seed=st.integers(0, 99))
 def test_files_come_back(levels: int, height: int, width: int, seed: int) -> None:
-    codes = codes_of(levels, height, width, seed)
+    codes = codes_of(levels, 2 * height, 2 * width, seed)
     data = codes_npz.write(codes)
     assert np.array_equal(codes_npz.read(data, MOST), codes)
     assert np.array_equal(by_the_original(data)[:, 0].transpose(0, 3, 1, 2), codes * 2.0 - 1)
@@ -82,6 +82,8 @@ BYTES = 2 * 4 * 4 * 32 // 8
         {"shape": np.array([2, 1, 4, 4, 31]), "codes": packed(BYTES)},
         {"shape": np.array([2, 1, -4, -4, 32]), "codes": packed(BYTES)},
         {"shape": np.array([2, 1, 0, 4, 32]), "codes": packed(0)},
+        {"shape": np.array([2, 1, 3, 4, 32]), "codes": packed(3 * BYTES // 4)},
+        {"shape": np.array([2, 1, 4, 1, 32]), "codes": packed(BYTES // 4)},
     ],
 )
 def test_other_members_are_refused(members: dict[str, Any]) -> None:
@@ -113,6 +115,24 @@ def test_nothing_is_unpickled(member: str, tmp_path: Path) -> None:
     with pytest.raises(FormatError):
         codes_npz.read(archive(**members), MOST)
     assert not trace.exists()
+
+
+def test_pipes_are_read_to_their_end() -> None:
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    codes = codes_of(2, 4, 4)
+    assert np.array_equal(codes_npz.read(Pipe(codes_npz.write(codes)), MOST), codes)
+
+
+def test_headers_that_numpy_cannot_parse_are_refused() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as target:
+        target.writestr("shape.npy", b"\x93NUMPY\x01\x00" + (3800).to_bytes(2, "little") + b"(" * 3800)
+        target.writestr("codes.npy", b"")
+    with pytest.raises(FormatError, match="code file"):
+        codes_npz.read(file.getvalue(), MOST)
 
 
 def test_what_is_no_archive_is_refused() -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from nicodec.bitstream import container as nic
 from nicodec.bitstream.container import Container, Segment
 from nicodec.codecs import gru_header, recurrence, residual_gru
 from nicodec.codecs.base import DecodeRequest, EncodeSettings
+from nicodec.codecs.gru_layers import decode_codes
 from nicodec.codecs.progressive import Progressive
 from nicodec.codecs.residual_gru import ResidualGru
 from nicodec.errors import ChecksumError, FormatError, NicodecError, RequestError, TruncatedError
@@ -63,7 +64,7 @@ def test_it_is_progressive() -> None:
 def test_nominal_rates_are_the_seeds(level: int, gru: Model, samples: "Samples") -> None:
     """Before entropy coding, level k has (k + 1) / 8 bits per pixel."""
     picture = from_array(samples.photo(64, 96))
-    codes = residual_gru.decode_codes(CODEC.encode(picture, gru, EncodeSettings(level=level)), gru)
+    codes = decode_codes(CODEC.encode(picture, gru, EncodeSettings(level=level)), gru)
     assert codes.size / (64 * 96) == (level + 1) / 8
 
 
@@ -71,7 +72,9 @@ def test_entropy_coding_saves_and_levels_add_up(whole: Container) -> None:
     raw = 32 * whole.header.latent_width * whole.header.latent_height / 8
     sizes = [segment.size for segment in whole.segments]
     assert len(sizes) == LEVELS
-    assert sum(sizes[:8]) < 0.98 * 8 * raw
+    assert sum(sizes[:8]) < 0.92 * 8 * raw
+    files = [len(nic.write(CODEC.truncated(whole, level))) for level in range(LEVELS)]
+    assert np.diff(files).tolist()[1:] == np.diff(_segment_ends(whole)).tolist()[1:]
 
 
 def test_every_level_is_better_than_the_one_before(photo: Picture, every_level: list[Picture]) -> None:
@@ -94,7 +97,8 @@ def test_every_way_to_a_level_gives_the_same_pixels(
 
 
 def test_levels_that_come_in_another_order_wait(gru: Model, whole: Container, every_level: list[Picture]) -> None:
-    arriving = CODEC.decode_arriving(whole.header, reversed(whole.segments), gru, DecodeRequest())
+    arriving = list(CODEC.decode_arriving(whole.header, reversed(whole.segments), gru, DecodeRequest()))
+    assert [level for level, _ in arriving] == list(range(LEVELS))
     assert all(same(picture, every_level[level]) for level, picture in arriving)
 
 
@@ -119,7 +123,12 @@ def test_transparency_arrives_at_the_end(gru: Model, samples: "Samples") -> None
     assert same(found[-1][1], expected)
     assert found[-1][1].alpha is not None
     assert np.array_equal(found[-1][1].alpha, plane)
-    assert [level for level, _ in nicodec.decode_arriving(data[:-3])] == [0, 1]
+    cut = nicodec.decode_arriving(data[:-3])
+    assert [next(cut)[0], next(cut)[0]] == [0, 1]
+    with pytest.raises(TruncatedError, match="after level 1 of 0 to 1"):
+        next(cut)
+    with pytest.raises(TruncatedError, match="before the first level"):
+        next(nicodec.decode_arriving(data[:50]))
 
 
 def test_some_levels_are_restored_alike(gru: Model, whole: Container, every_level: list[Picture]) -> None:
@@ -152,7 +161,6 @@ def test_pictures_of_every_kind_come_back(samples: "Samples", width: int, height
 
 def test_a_cut_file_gives_the_last_whole_level(whole: Container, every_level: list[Picture]) -> None:
     data = nic.write(whole)
-    ends = [len(nic.write(CODEC.truncated(whole, level))) for level in range(LEVELS)]
     for cut in np.linspace(0, len(data), 60).astype(int).tolist():
         arrived = sum(segment_end <= cut for segment_end in _segment_ends(whole))
         if arrived == 0:
@@ -161,8 +169,7 @@ def test_a_cut_file_gives_the_last_whole_level(whole: Container, every_level: li
             continue
         restored = nicodec.decode(data[:cut])
         assert same(restored, every_level[arrived - 1])
-        assert bool(restored.notes) == (arrived < LEVELS)
-    assert ends == sorted(ends)
+        assert [f"level {arrived - 1} of 0 to 15" in note for note in restored.notes[:1]] == [True] * (arrived < LEVELS)
 
 
 def _segment_ends(container: Container) -> list[int]:
@@ -185,8 +192,20 @@ def test_part_of_a_level_is_better_than_none(photo: Picture, whole: Container, e
         cut = data[: ends[level + 1] - 12]
         strict, partial = (nicodec.decode(cut, allow_partial=wish) for wish in (False, True))
         assert same(strict, every_level[level])
+        assert "a part of the next is used" in partial.notes[0]
+        # Of the first bytes nothing is certain yet, and nothing is made of them.
+        assert same(nicodec.decode(data[: ends[level] + 12], allow_partial=True), every_level[level])
         gained = psnr(photo.pixels, partial.pixels) - psnr(photo.pixels, strict.pixels)
         assert 0 < gained < psnr(photo.pixels, every_level[level + 1].pixels) - psnr(photo.pixels, strict.pixels)
+
+
+def test_without_any_certain_code_there_is_no_picture(whole: Container) -> None:
+    data = nic.write(whole)
+    first = nic.write(CODEC.truncated(whole, 0))
+    start = len(first) - whole.segments[0].size - 4
+    for cut in (data[: start + 4], *(first[:end] for end in (start - 2, start - 1, start, start + 1))):
+        with pytest.raises(TruncatedError):
+            nicodec.decode(cut, allow_partial=True)
 
 
 def test_damage_is_no_cut(whole: Container, every_level: list[Picture]) -> None:
@@ -213,6 +232,9 @@ def test_levels_that_do_not_exist_are_refused(gru: Model, photo: Picture, whole:
     for wrong in (
         lambda: nicodec.decode(short, level=4),
         lambda: nicodec.decode(short, level=-1),
+        lambda: nicodec.decode(short, level=cast(int, 2.0)),
+        lambda: api.truncate(short, cast(int, 2.0)),
+        lambda: CODEC.encode(photo, gru, EncodeSettings(level=cast(int, 2.0))),
         lambda: api.truncate(short, 4),
         lambda: list(api.decode_levels(short, [2, 7])),
         lambda: CODEC.encode(photo, gru, EncodeSettings(level=16)),
@@ -224,8 +246,10 @@ def test_levels_that_do_not_exist_are_refused(gru: Model, photo: Picture, whole:
     ):
         with pytest.raises(RequestError):
             wrong()
-    with pytest.raises(TruncatedError, match="levels arrived"):
-        nicodec.decode(nic.write(whole)[: _segment_ends(whole)[3]], level=5)
+    for partial in (False, True):
+        with pytest.raises(TruncatedError, match="only 4 levels arrived"):
+            nicodec.decode(nic.write(whole)[: _segment_ends(whole)[4] - 9], level=4, allow_partial=partial)
+    assert list(api.decode_levels(short, [])) == []
 
 
 def test_files_of_other_codecs_have_no_levels(photo: Picture) -> None:

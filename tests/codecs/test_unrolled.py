@@ -17,7 +17,7 @@ import nicodec
 from nicodec import api
 from nicodec.bitstream import container as nic
 from nicodec.codecs import gru_engine, gru_model, unrolled
-from nicodec.codecs.recurrence import Recurrence, signed
+from nicodec.codecs.recurrence import Recurrence
 from nicodec.errors import FormatError, ModelError, RequestError
 from nicodec.images import from_array
 from nicodec.metrics.psnr import psnr
@@ -170,7 +170,7 @@ def test_samples_are_rounded_half_up_and_clipped(original: Model, monkeypatch: p
             return [np.broadcast_to(np.repeat(ramp, 2)[:, None, None], (16, 16, 3)) for _ in iterations]
 
     engine = unrolled.Unrolled(Ramp())  # type: ignore[arg-type]
-    (pixels,) = engine.synthesise([signed(np.ones((32, 1, 1), np.bool_))], [0])
+    (pixels,) = engine.synthesise([np.ones((32, 1, 1), np.uint8)], [0])
     assert pixels[::2, 0, 0].tolist() == [0, 0, 1, 2, 254, 255, 255, 100]
 
 

@@ -22,8 +22,9 @@ from nicodec import images
 from nicodec.bitstream import container
 from nicodec.bitstream.container import Container
 from nicodec.codecs.base import EncodeSettings
+from nicodec.codecs.gru_layers import decode_codes
 from nicodec.codecs.l3ic import L3ic, encode_picture
-from nicodec.codecs.residual_gru import ResidualGru, decode_codes
+from nicodec.codecs.residual_gru import ResidualGru
 from nicodec.codecs.shallow import Shallow
 from nicodec.codecs.shallow_decoder import decode_latents
 from nicodec.models import zoo

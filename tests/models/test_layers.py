@@ -22,7 +22,8 @@ def test_products_of_patches_are_convolutions(side: int, kernel: int, stride: in
     rng = np.random.default_rng(side)
     maps = ops.convert_to_tensor(rng.standard_normal((3, side, side, 5)).astype(np.float32))
     plain, patches = (
-        kind(7, kernel, stride, padding="same", use_bias=False) for kind in (keras.layers.Conv2D, PatchConv2D)
+        kind(7, kernel, stride, use_bias=False, **extra)
+        for kind, extra in ((keras.layers.Conv2D, {"padding": "same"}), (PatchConv2D, {}))
     )
     plain.build(maps.shape)
     patches.build(maps.shape)

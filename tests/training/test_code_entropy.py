@@ -81,7 +81,7 @@ def test_columns_that_tell_nothing_are_left_out() -> None:
     """A code that is 1 where two others are: both are looked at, the rest is not."""
     rng = np.random.default_rng(5)
     columns = [rng.integers(0, 2, 20000, np.uint8) for _ in range(4)]
-    codes = columns[1] & columns[2]
+    codes = np.minimum(columns[1], columns[2])
     chosen = code_entropy.choose(codes, columns, 4)
     assert sorted(chosen[:2]) == [1, 2]
     assert len(chosen) == 2  # the others cost contexts and tell nothing

@@ -106,7 +106,7 @@ def test_gradients_of_patches_are_those_of_convolutions(
 ) -> None:
     rng = np.random.default_rng(1)
     maps, kernel = rng.standard_normal((2, 4, 4, 3)).astype(np.float32), rng.standard_normal((3, 3, 3, 6))
-    layer = PatchConv2D(6, 3, 2, padding="same", use_bias=False)
+    layer = PatchConv2D(6, 3, 2, use_bias=False)
     layer.build(maps.shape)
 
     def by_patches(x: Any, k: Any) -> Any:
