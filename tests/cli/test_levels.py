@@ -17,6 +17,7 @@ from PIL import Image
 
 import nicodec
 from nicodec.cli.main import main
+from nicodec.models import zoo
 
 from .conftest import assert_one_error
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from nicodec.tests.samples import Samples
 
 Go = Callable[..., Result]
+
+pytestmark = pytest.mark.skipif(
+    all(model.id != "residual-gru" for model in zoo.installed()), reason="the weights of residual-gru are not installed"
+)
 
 
 @pytest.fixture(scope="module")

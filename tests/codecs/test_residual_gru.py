@@ -27,6 +27,10 @@ from nicodec.models.zoo import Model
 if TYPE_CHECKING:
     from nicodec.tests.samples import Samples
 
+pytestmark = pytest.mark.skipif(
+    all(model.id != "residual-gru" for model in zoo.installed()), reason="the weights of residual-gru are not installed"
+)
+
 CODEC = ResidualGru()
 LEVELS = 16
 
