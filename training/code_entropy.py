@@ -36,7 +36,7 @@ def fit(pictures: Sequence[Codes]) -> CodeContext:
     """
     samples = _Samples(pictures)
     layers, channels = samples.known.shape[1:3]
-    bounds = np.linspace(0, channels, GROUPS + 1).round().astype(np.int64)
+    bounds = np.linspace(0, channels, min(GROUPS, channels) + 1).round().astype(np.int64)
     grid = _grid()
     seen = np.zeros((layers, channels, PHASES, SEEN, 4), np.int16)
     seen[..., 0] = NOTHING

@@ -136,7 +136,7 @@ def transposed(**changes: Any) -> Any:
         keras.layers.ReLU(max_value=6, name="odd"),
         keras.layers.ReLU(negative_slope=0.1, name="odd"),
         keras.layers.ReLU(threshold=1.0, name="odd"),
-        keras.layers.Activation("tanh", name="odd"),
+        keras.layers.Activation("softplus", name="odd"),
     ],
 )
 def test_unsupported_layer_is_named(layer: Any, chain: Chain) -> None:
