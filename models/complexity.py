@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import keras
 from keras import layers
 
+from .keras_ops import ops
 from .layers import DepthToSpace
 
 
@@ -25,7 +25,7 @@ def macs_per_pixel(model: Any, *strides: int) -> float:
         outputs = layer.output if isinstance(layer.output, list) else [layer.output]
         before = positions[id(inputs[0])]
         after = before * _growth(layer)
-        weights = sum(float(keras.ops.size(w)) for w in layer.weights if len(w.shape) > 1)
+        weights = sum(float(ops.size(w)) for w in layer.weights if len(w.shape) > 1)
         # A transposed convolution multiplies at every position of its input, any other layer at those of its output.
         total += (before if isinstance(layer, layers.Conv2DTranspose) else after) * weights
         positions |= {id(tensor): after for tensor in outputs}
