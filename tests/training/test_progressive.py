@@ -182,3 +182,17 @@ def test_the_configuration_survives_json() -> None:
     config = load_config("residual_gru")
     assert isinstance(config, ProgressiveConfig)
     assert config_from_json(config.to_json()) == config
+
+
+def test_stages_follow_each_other(pictures: Path, tmp_path: Path) -> None:
+    """A step may have more iterations than the one before, which TensorFlow traces anew."""
+    staged = replace(CONFIG, unrolled=((0, 1), (2, 2)), validate_every=4, softened=2)
+    assert [staged.iterations_at(step) for step in range(4)] == [1, 1, 2, 2]
+    assert [staged.binary_at(step) for step in range(4)] == [0.0, 0.5, 1.0, 1.0]
+    assert train(staged, pictures, tmp_path / "staged").step == 4
+
+
+def test_another_length_has_stages_of_another_length() -> None:
+    staged = replace(CONFIG, steps=100, unrolled=((0, 4), (40, 8), (60, 16)), softened=10)
+    longer = staged.of_length(1000)
+    assert (longer.steps, longer.unrolled, longer.softened) == (1000, ((0, 4), (400, 8), (600, 16)), 100)
