@@ -1,5 +1,6 @@
 """What a residual-GRU model says beside its networks, read from its `entropy.npz`."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -19,6 +20,7 @@ Memories = tuple[tuple[int, int], ...]
 """Channels, and pixels per position, of every memory of a network."""
 
 _RECONSTRUCTION = "reconstruction"
+_GAINS = "gains"
 
 
 class Reconstruction(IntEnum):
@@ -37,19 +39,24 @@ class GruShape:
         reconstruction: whether a decoder's result is the picture or adds to it.
         encoder_memories: of the encoder.
         decoder_memories: of the decoder.
+        gains: of every level: what is left of the picture is multiplied by it before the encoder, and an additive decoder's
+            result divided.
     """
 
     codes: int
     reconstruction: Reconstruction
     encoder_memories: Memories
     decoder_memories: Memories
+    gains: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        """Checks the memories.
+        """Checks memories and gains.
 
         Raises:
             FormatError: a number is out of range.
         """
+        if not all(math.isfinite(gain) and gain > 0 for gain in self.gains):
+            raise FormatError("the model's gains are damaged: reinstall the model")
         for channels, stride in (*self.encoder_memories, *self.decoder_memories):
             if channels < 1 or stride not in (1, 2, 4, 8, 16):
                 raise FormatError("the model's memories are damaged: reinstall the model")
@@ -60,6 +67,7 @@ class GruShape:
             _RECONSTRUCTION: np.array(self.reconstruction, np.uint8),
             "encoder_memories": np.array(self.encoder_memories, np.uint16),
             "decoder_memories": np.array(self.decoder_memories, np.uint16),
+            _GAINS: np.array(self.gains, np.float32),
         }
 
     @classmethod
@@ -72,9 +80,10 @@ class GruShape:
         try:
             reconstruction = Reconstruction(int(arrays[_RECONSTRUCTION]))
             encoder, decoder = (_memories(arrays[f"{part}_memories"]) for part in ("encoder", "decoder"))
+            gains = tuple(float(gain) for gain in arrays[_GAINS])
         except (KeyError, ValueError, TypeError) as error:
             raise FormatError(f"the model has no valid {error}: reinstall the model") from error
-        return cls(codes, reconstruction, encoder, decoder)
+        return cls(codes, reconstruction, encoder, decoder, gains)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,13 +99,15 @@ class GruModel:
     shape: GruShape | None = None
 
     def __post_init__(self) -> None:
-        """Checks the number of levels.
+        """Checks the numbers of levels and gains.
 
         Raises:
             FormatError: it is out of range.
         """
         if not 1 <= self.context.layers <= LEVELS:
             raise FormatError(f"the model has {self.context.layers} levels: reinstall the model")
+        if self.shape is not None and len(self.shape.gains) != self.context.layers:
+            raise FormatError(f"the model has {len(self.shape.gains)} gains: reinstall the model")
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays of an entropy.npz."""

@@ -116,6 +116,7 @@ class Restorer:
         self._shape = shape
         self._memories: tuple[Floats, ...] = ()
         self._picture: Floats | None = None
+        self._levels = 0
 
     def anew(self) -> "Restorer":
         """The same decoder before the first level."""
@@ -134,8 +135,12 @@ class Restorer:
             self._memories = empty(self._shape.decoder_memories, *codes.shape[1:])
         result, *memories = self._network(signed(codes)[None], *self._memories)
         self._memories = tuple(memories)
-        adds = self._shape.reconstruction is Reconstruction.ADDITIVE
-        self._picture = result if self._picture is None or not adds else self._picture + result
+        if self._shape.reconstruction is Reconstruction.ADDITIVE:
+            result = result / np.float32(self._shape.gains[self._levels])
+            if self._picture is not None:
+                result += self._picture
+        self._picture = result
+        self._levels += 1
         return self._picture
 
 
@@ -172,7 +177,7 @@ def _coded(networks: Networks, pixels: Floats, levels: int) -> Iterator[Codes]:
     memories = empty(networks.shape.encoder_memories, height, width)
     left = pixels
     for level in range(levels):
-        found, *states = networks.encoder(left, *memories)
+        found, *states = networks.encoder(left * np.float32(networks.shape.gains[level]), *memories)
         memories = tuple(states)
         ones = (found[0] > 0).view(np.uint8)
         yield ones

@@ -50,11 +50,18 @@ class GruArchitecture:
         codes: binary values per position and iteration.
         reconstruction: `one_shot` (every iteration restores the whole picture), `additive` (adds to the one before),
             `scaled` (adds, and what is left is amplified first by gains that a network reads from the picture so far).
+        growth: by how much more what is left is amplified at every iteration than at the one before; 1 for the published
+            network. What is left shrinks from one to the next: amplified, it stays what the networks know.
     """
 
     width: float = 1.0
     codes: int = 32
     reconstruction: Reconstruction = "additive"
+    growth: float = 1.15
+
+    def gain(self, iteration: int) -> float:
+        """What the encoder's input is multiplied by, and what is added to the picture divided by."""
+        return float(self.growth**iteration)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -56,7 +56,9 @@ class ProgressiveCodec(keras.Model):
         restored, pictures = ops.zeros_like(pixels), []
         scaled = self.gains is not None
         for iteration in range(iterations):
-            gain: Any = self._gain(restored) if scaled and iteration > 0 else 1.0
+            gain: Any = self.architecture.gain(iteration)
+            if scaled and iteration > 0:
+                gain = gain * self._gain(restored)
             codes, *coder = self.encoder([(pixels - restored) * gain, *coder])
             binary = binarised(codes, None if noise is None else noise[iteration], share)
             change, *restorer = self.decoder([binary, *restorer])
@@ -80,14 +82,18 @@ class ProgressiveCodec(keras.Model):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        """The mean absolute error over all iterations (paper, equation 4)."""
+        """The mean absolute error over all iterations (paper, equation 4), of what is left as the encoder sees it.
+
+        Later iterations so count as much as earlier ones, though what is left is smaller.
+        """
         del y, sample_weight, training
         pixels = ops.cast(ops.convert_to_tensor(x[0]), "float32") / 255.0 - 0.5
         errors = ops.mean(ops.abs(pixels[None] - y_pred), axis=(1, 2, 3, 4))
         reached = {level: tracker for level, tracker in self._trackers.items() if level < y_pred.shape[0]}
         for level, tracker in reached.items():
             tracker.update_state(255.0 * errors[level])
-        return ops.mean(errors)
+        gains = np.array([self.architecture.gain(iteration) for iteration in range(y_pred.shape[0])], np.float32)
+        return ops.mean(errors * (gains / gains.mean()))
 
     @property
     def metrics(self) -> list[Any]:

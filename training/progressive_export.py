@@ -69,6 +69,7 @@ def shape_of(architecture: GruArchitecture) -> GruShape:
         _RECONSTRUCTIONS[architecture.reconstruction],
         _memories(residual_gru.encoder_states(architecture)),
         _memories(residual_gru.decoder_states(architecture)),
+        tuple(architecture.gain(level) for level in range(LEVELS)),
     )
 
 

@@ -12,12 +12,14 @@ pytestmark = pytest.mark.train
 
 keras: Any = pytest.importorskip("keras")
 
+from nicodec.codecs import recurrence
 from nicodec.errors import RequestError
-from nicodec.models import residual_gru
+from nicodec.models import residual_gru, zoo
+from nicodec.models.backends import onnx_runtime
 from nicodec.models.keras_ops import ops
 from nicodec.models.layers import PatchConv2D
 from nicodec.models.residual_gru import ITERATIONS, GruArchitecture
-from nicodec.training import data, progressive_family
+from nicodec.training import data, progressive_export, progressive_family
 from nicodec.training.config import ProgressiveConfig, config_from_json, load_config
 from nicodec.training.loop import train
 from nicodec.training.progressive import LEVELS, binarised, build_codec, to_bytes
@@ -87,6 +89,37 @@ def test_changes_add_up(samples: "Samples") -> None:
     pixels = samples.photo(32, 32)[None].astype(np.float32) / 255.0 - 0.5
     pixel_layer.set_weights([np.zeros_like(pixel_layer.get_weights()[0])])
     assert all(float(ops.max(ops.abs(picture))) == 0.0 for picture in codec.restore(pixels))
+
+
+def test_what_is_left_is_amplified(samples: "Samples") -> None:
+    """The encoder sees it times the gain, and what the decoder says is divided by it."""
+    codec = build_codec(replace(CONFIG, architecture=replace(SMALL, growth=3.0)))
+    pixels = samples.photo(32, 32)[None].astype(np.float32) / 255.0 - 0.5
+    coder, restorer = (
+        [ops.zeros((1, 32 // state.stride, 32 // state.stride, state.channels)) for state in states]
+        for states in (residual_gru.encoder_states(SMALL), residual_gru.decoder_states(SMALL))
+    )
+    picture = np.zeros_like(pixels)
+    for iteration, found in enumerate(codec.restore(pixels, iterations=3)):
+        codes, *coder = codec.encoder([ops.convert_to_tensor(3.0**iteration * (pixels - picture)), *coder])
+        change, *restorer = codec.decoder([binarised(codes, None), *restorer])
+        picture = picture + ops.convert_to_numpy(change) / 3.0**iteration
+        np.testing.assert_allclose(ops.convert_to_numpy(found), picture, atol=1e-6)
+
+
+def test_a_model_codes_as_it_was_trained(samples: "Samples", pictures: Path, tmp_path: Path) -> None:
+    """The networks that ship, run by the codec, restore what the unrolled ones do."""
+    codec = build_codec(CONFIG)
+    progressive_export.write(codec, CONFIG, tmp_path, data.find_pictures(pictures)[:2])
+    entry = zoo.Model(id="residual-gru", codec=3, number=1, hash=b"", revision=1, folder=tmp_path, card={})
+    encoder, decoder = (onnx_runtime.load_recurrent(entry, part, None) for part in ("encoder", "decoder"))
+    shape = progressive_export.shape_of(SMALL)
+    pixels = samples.photo(64, 96)
+    codes = recurrence.analyse(recurrence.Networks(encoder, decoder, shape), pixels, ITERATIONS)
+    pictures_of_levels = recurrence.synthesise(recurrence.Restorer(decoder, shape), list(codes), list(LEVELS))
+    trained = codec.restore(pixels[None].astype(np.float32) / 255.0 - 0.5)
+    for level, found in zip(LEVELS, pictures_of_levels, strict=True):
+        assert np.abs(found.astype(int) - to_bytes(trained[level])[0]).max() <= 1
 
 
 def test_the_binariser_draws_with_the_mean_of_the_codes(differentiate: Callable[..., tuple[float, list[Any]]]) -> None:
