@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .extras import training_packages
+from ..extras import training_packages
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from .extras import training_packages
+from ..extras import training_packages
 
 _FILE = click.Path(path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)

@@ -12,7 +12,7 @@ from ..api import DEFAULT_MODEL
 from ..codecs.base import EncodeSettings
 from ..errors import NicodecError
 from ..models import zoo
-from . import curve_commands, decode_speed, level_commands, rate_distortion, speed
+from . import curve_commands, decode_speed, level_commands, rate_distortion, sandwich_commands, speed
 from .efforts import measure_efforts
 from .sweeps import pictures_of
 from .timing import Row
@@ -42,6 +42,7 @@ for _command in (
     level_commands.levels_command,
     level_commands.level_speed_command,
     level_commands.strip_command,
+    sandwich_commands.proxy_command,
 ):
     main.add_command(_command)
 

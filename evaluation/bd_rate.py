@@ -9,8 +9,8 @@ import itertools
 from typing import NamedTuple, cast
 
 from ..errors import RequestError
+from ..extras import evaluation_packages
 from .curves import Curve
-from .extras import evaluation_packages
 
 
 class BdRate(NamedTuple):

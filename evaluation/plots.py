@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import RequestError
+from ..extras import evaluation_packages
 from .curves import Curve, Metric
-from .extras import evaluation_packages
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

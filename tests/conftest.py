@@ -4,12 +4,15 @@ import os
 import sys
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
+
+    import numpy.typing as npt
 
     from nicodec.models.zoo import Model
     from nicodec.tests.frozen_graphs import FrozenGraphs
@@ -102,3 +105,10 @@ def small_shallow(samples: "Samples", tmp_path_factory: pytest.TempPathFactory) 
     entry.mkdir(parents=True)
     export.write_entry(codec, config, RunState(), entry, paths, len(paths))
     return zoo.open_folder(entry)
+
+
+@pytest.fixture(scope="session")
+def differentiate() -> "Callable[..., tuple[float, list[npt.NDArray[Any]]]]":
+    """Calls a function of arrays; returns its scalar value and the gradient with respect to each array."""
+    function: Callable[..., Any] = _beside("gradients").differentiate
+    return function

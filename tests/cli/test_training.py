@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from nicodec.cli.extras import training_packages
+from nicodec.extras import training_packages
 from nicodec.models.zoo import Model
 
 Run = Callable[..., Result]

@@ -5,21 +5,16 @@ The tests run on the Keras backend that KERAS_BACKEND names: TensorFlow unless t
 
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
     from nicodec.tests.samples import Samples
     from nicodec.training.config import L3icConfig
-
-Differentiated = tuple[float, list[npt.NDArray[Any]]]
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -73,32 +68,3 @@ def codec(config: "L3icConfig", pictures: Path, tmp_path_factory: pytest.TempPat
     packed = data.pack_crops(pictures, tmp_path_factory.mktemp("packed") / "crops.npy", 64)
     start_from_klt(made, data.blocks_of(packed, 8, 2000), step=20.0, staggered=3)
     return made
-
-
-def _with_tensorflow(function: Callable[..., Any], *arrays: npt.NDArray[Any]) -> Differentiated:
-    tf: Any = pytest.importorskip("tensorflow")
-    variables = [tf.Variable(array) for array in arrays]
-    with tf.GradientTape() as tape:
-        value = function(*variables)
-    return float(value), [np.asarray(gradient) for gradient in tape.gradient(value, variables)]
-
-
-def _with_jax(function: Callable[..., Any], *arrays: npt.NDArray[Any]) -> Differentiated:
-    jax: Any = pytest.importorskip("jax")
-    value, gradients = jax.value_and_grad(function, argnums=tuple(range(len(arrays))))(*arrays)
-    return float(value), [np.asarray(gradient) for gradient in gradients]
-
-
-def _with_torch(function: Callable[..., Any], *arrays: npt.NDArray[Any]) -> Differentiated:
-    torch: Any = pytest.importorskip("torch")
-    tensors = [torch.tensor(array, requires_grad=True) for array in arrays]
-    value = function(*tensors)
-    return float(value.detach()), [gradient.numpy() for gradient in torch.autograd.grad(value, tensors)]
-
-
-@pytest.fixture(scope="session")
-def differentiate() -> Callable[..., Differentiated]:
-    """Calls a function of arrays; returns its scalar value and the gradient with respect to each array."""
-    keras: Any = pytest.importorskip("keras")
-    by_backend = {"tensorflow": _with_tensorflow, "jax": _with_jax, "torch": _with_torch}
-    return by_backend[keras.backend.backend()]

@@ -1,0 +1,41 @@
+"""The commands that measure what a standard codec is sandwiched in, and its differentiable stand-in."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from . import proxy_fidelity
+from .sweeps import pictures_of
+
+
+@click.command("jpeg-proxy")
+@click.argument("folder", metavar="FOLDER", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--step",
+    "steps",
+    type=click.IntRange(1, 255),
+    multiple=True,
+    default=proxy_fidelity.STEPS,
+    show_default=True,
+    metavar="N",
+    help="Quantisation step of all coefficients; repeatable.",
+)
+@click.option("--subsampled", is_flag=True, help="Code colour at half the resolution (4:2:0).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line for each step.")
+def proxy_command(folder: Path, steps: tuple[int, ...], subsampled: bool, as_json: bool) -> None:
+    """The differentiable JPEG beside libjpeg with the same step, on the PNG files of FOLDER."""
+    paths = pictures_of(folder)
+    found = proxy_fidelity.measure(paths, sorted(set(steps)), subsampled=subsampled)
+    if as_json:
+        for fidelity in found:
+            click.echo(json.dumps({"pictures": len(paths), **asdict(fidelity)}))
+        return
+    click.echo(f"{len(paths)} pictures, colour {'4:2:0' if subsampled else '4:4:4'}; libjpeg / proxy")
+    click.echo("step         PSNR        largest gap           bpp       largest gap  Gaussian bpp")
+    for one in found:
+        click.echo(
+            f"{one.step:4}  {one.psnr:6.2f} /{one.proxy_psnr:6.2f}  {one.largest_gap:8.2f} dB  "
+            f"{one.bpp:7.3f} /{one.proxy_bpp:7.3f}  {one.largest_rate_gap:11.1%}  {one.gaussian_bpp:12.3f}"
+        )

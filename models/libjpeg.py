@@ -1,0 +1,50 @@
+"""The real JPEG that the differentiable one stands for: libjpeg, by Pillow, with one step for all coefficients."""
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Floats = npt.NDArray[np.float32]
+
+_COEFFICIENTS = 64
+
+
+def flat_jpeg(pixels: npt.NDArray[np.uint8], step: int, *, subsampled: bool = False) -> bytes:
+    """A JPEG file whose quantisation tables hold a single value.
+
+    Args:
+        pixels: (h, w) or (h, w, 1) for gray, (h, w, 3) for RGB.
+        step: 1..255.
+        subsampled: whether the colour of RGB is stored at half the resolution.
+    """
+    stream = io.BytesIO()
+    image = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+    table = [step] * _COEFFICIENTS
+    # No quality: with one, Pillow scales the tables by it, at 100 to tables of ones.
+    colour = {} if image.mode == "L" else {"subsampling": "4:2:0" if subsampled else "4:4:4"}
+    tables = [table] if image.mode == "L" else [table, table]
+    image.save(stream, "JPEG", optimize=True, qtables=tables, **colour)
+    return stream.getvalue()
+
+
+def jpeg_bits(images: Floats, step: npt.ArrayLike, *, apart: bool, subsampled: bool) -> Floats:
+    """Sizes of images as JPEG files.
+
+    Args:
+        images: (n, h, w, c) in 0..255, rounded and clipped here; c is 3 unless they are taken apart.
+        step: as a number, rounded and clipped to 1..255.
+        apart: whether every channel is a gray file of its own.
+        subsampled: see `flat_jpeg`; not used if they are taken apart.
+
+    Returns:
+        Bits of each image, (n,).
+    """
+    whole = int(np.clip(np.rint(step), 1, 255))
+    pixels = np.clip(np.rint(images), 0, 255).astype(np.uint8)
+    if apart:
+        sizes = [sum(len(flat_jpeg(image[..., c], whole)) for c in range(image.shape[-1])) for image in pixels]
+    else:
+        sizes = [len(flat_jpeg(image, whole, subsampled=subsampled)) for image in pixels]
+    return 8.0 * np.array(sizes, np.float32)
