@@ -54,8 +54,8 @@ def test_a_gray_channel_is_a_gray_file(samples: "Samples") -> None:
     pixels = samples.gray_photo(120, 88)
     data = flat_jpeg(pixels, 15)
     restored, bits = EncodeDecodeIntra(qstep_init=15.0)(pixels[None, ..., None].astype(np.float32))
-    differences = np.abs(ops.convert_to_numpy(restored)[0, ..., 0] - decoded(data))
-    assert np.mean(differences <= 1.0) > 0.95  # coefficients half-way between two steps go either way
+    # Coefficients half-way between two steps may go either way: the step's own noise is at 35 dB.
+    assert psnr(np.rint(ops.convert_to_numpy(restored)[0, ..., 0]).astype(np.uint8), decoded(data)) > 42.0
     assert float(bits[0]) == pytest.approx(8 * len(data), rel=1e-3)
 
 
