@@ -104,17 +104,19 @@ class JpegProxy:
         padded = _extended(image, self.dct_size * (2 if self.downsample_chroma else 1))
         coefficients, planes = {}, []
         for name, plane in zip(_PLANES, self.planes(padded), strict=True):
-            coefficients[name] = rounding_fn(_forward(self._round(plane), self.dct_size) / self._tables[name])
-            planes.append(self._restored(coefficients[name] * self._tables[name], padded))
+            coefficients[name] = rounding_fn(
+                ops.divide(_forward(self._round(plane), self.dct_size), self._tables[name])
+            )
+            planes.append(self._restored(ops.multiply(coefficients[name], self._tables[name]), padded))
         restored = ops.concatenate(planes, axis=-1)
         if self.convert_to_yuv:
-            restored = self._round(ops.matmul(restored - _NEUTRAL, _TO_RGB))
+            restored = self._round(ops.matmul(ops.subtract(restored, _NEUTRAL), _TO_RGB))
         restored = restored[:, :height, :width]
         return ops.clip(restored, 0.0, image_max) if self.clip_to_image_max else restored, coefficients
 
     def planes(self, image: Any) -> list[Any]:
         """What is coded of images (n, h, w, 3): three planes (n, rows, columns, 1)."""
-        colours = ops.matmul(image, _TO_YUV) + _NEUTRAL if self.convert_to_yuv else image
+        colours = ops.add(ops.matmul(image, _TO_YUV), _NEUTRAL) if self.convert_to_yuv else image
         luma, *chroma = (colours[..., k : k + 1] for k in range(3))
         if self.downsample_chroma:
             height, width = image.shape[1:3]
