@@ -5,7 +5,7 @@ from typing import Any
 from keras import layers
 
 from .keras_ops import ops
-from .layers import DepthToSpace
+from .layers import DepthToSpace, SpaceToDepth, Subsampling
 
 
 def macs_per_pixel(model: Any, *strides: int) -> float:
@@ -36,6 +36,12 @@ def _growth(layer: Any) -> float:
     """Positions of a layer's output for each of its input."""
     if isinstance(layer, DepthToSpace):
         return float(layer.factor**2)
+    if isinstance(layer, SpaceToDepth):
+        return float(layer.factor**-2)
+    if isinstance(layer, Subsampling):
+        return 0.25
+    if isinstance(layer, layers.UpSampling2D):
+        return float(layer.size[0] * layer.size[1])
     if isinstance(layer, layers.Conv2DTranspose):
         return float(layer.strides[0] * layer.strides[1])
     if isinstance(layer, layers.Conv2D):

@@ -154,6 +154,8 @@ class EncodeDecodeIntra(keras.layers.Layer):
         convert_to_yuv: whether the codec converts RGB to YCbCr. Without it every channel is coded as gray, which leaves
             the choice of a colour space to what is trained.
         downsample_chroma: whether the second and third channel are coded at half the resolution.
+        count_headers: whether the JPEG rate has the size of whole files, or only of what they hold of the coefficients: the
+            headers of small crops would make it steeper than that of whole pictures.
     """
 
     def __init__(
@@ -166,11 +168,12 @@ class EncodeDecodeIntra(keras.layers.Layer):
         jpeg_clip_to_image_max: bool = True,
         convert_to_yuv: bool = False,
         downsample_chroma: bool = False,
+        count_headers: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype="float32", **kwargs)
         self.train_qstep, self.min_qstep = train_qstep, min_qstep
-        self.use_jpeg_rate_model = use_jpeg_rate_model
+        self.use_jpeg_rate_model, self.count_headers = use_jpeg_rate_model, count_headers
         self._rounding = rounding_fn
         self.qstep = self.add_weight(
             shape=(), initializer=keras.initializers.Constant(qstep_init), trainable=train_qstep, name="qstep"
@@ -202,7 +205,7 @@ class EncodeDecodeIntra(keras.layers.Layer):
         Args:
             inputs: (n, h, w, c). More than three channels are coded three at a time, fewer together with channels of zero
                 that cost nothing.
-            input_qstep: a step for this call, if none is trained.
+            input_qstep: a step for this call, if none is trained, or one for each image (n,).
             image_max: the largest sample.
 
         Returns:
@@ -218,6 +221,7 @@ class EncodeDecodeIntra(keras.layers.Layer):
         step = (
             self.get_qstep() if input_qstep is None else self._positive(ops.convert_to_tensor(input_qstep, "float32"))
         )
+        step = ops.reshape(step, (-1, 1, 1, 1))
         starts = range(0, inputs.shape[-1], 3)
         restored, rates = zip(*(self._code(inputs[..., k : k + 3], step, image_max) for k in starts), strict=True)
         return ops.concatenate(restored, axis=-1), sum(rates[1:], start=rates[0])
@@ -249,10 +253,10 @@ class EncodeDecodeIntra(keras.layers.Layer):
         scale, shape = 255.0 / image_max, images.shape[:1]
         step = ops.stop_gradient(scale * step)
         images = ops.stop_gradient(scale * images)
+        bits = partial(jpeg_bits, subsampled=self._jpeg.downsample_chroma, headers=self.count_headers)
         if self._jpeg.convert_to_yuv:
-            bits = partial(jpeg_bits, apart=False, subsampled=self._jpeg.downsample_chroma)
-            return on_host(bits, (images, step), shape)
-        gray = partial(jpeg_bits, apart=True, subsampled=False)
+            return on_host(partial(bits, apart=False), (images, step), shape)
+        gray = partial(bits, apart=True)
         if not self._jpeg.downsample_chroma:
             return on_host(gray, (images[..., :channels], step), shape)
         planes = self._jpeg.planes(_extended(images, 2))[:channels]
@@ -263,8 +267,8 @@ def _gaussian_rate(coefficients: list[Any], step: Any) -> Any:
     """Bits of each image (n,), were the coefficients of a frequency Gaussian."""
     bits = []
     for c in coefficients:
-        variances = ops.var(c, axis=(1, 2))
-        spreads = 0.5 * ops.log(variances / ops.square(step) + _TINY)
+        variances = ops.var(c / step, axis=(1, 2))
+        spreads = 0.5 * ops.log(variances + _TINY)
         entropies = ops.relu(spreads + 0.5 * np.log(2.0 * np.pi * np.e))
         bits.append(ops.sum(entropies, axis=-1) * float(c.shape[1] * c.shape[2]) / np.log(2.0))
     return sum(bits[1:], start=bits[0])

@@ -53,15 +53,79 @@ class DepthToSpace(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("nicodec")
-class ChannelScale(keras.layers.Layer):
-    """Multiplies every channel by its own trainable factor (the latent scale), computed in float32."""
+class SpaceToDepth(keras.layers.Layer):
+    """The reverse of `DepthToSpace`: (n, f*h, f*w, c) -> (n, h, w, f*f*c).
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(dtype="float32", **kwargs)
+    Args:
+        factor: f.
+    """
+
+    def __init__(self, factor: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs: Any) -> Any:
+        """See the class."""
+        f = self.factor
+        n, h, w = ops.shape(inputs)[:3]
+        c = inputs.shape[-1]
+        split = ops.reshape(inputs, (n, h // f, f, w // f, f, c))
+        return ops.reshape(ops.transpose(split, (0, 1, 3, 2, 4, 5)), (n, h // f, w // f, f * f * c))
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        """Shape of the output for an input shape with unknown extents given as None."""
+        n, h, w, c = input_shape
+        f = self.factor
+        return n, None if h is None else h // f, None if w is None else w // f, c * f * f
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments to build the layer again."""
+        return {**super().get_config(), "factor": self.factor}
+
+
+@keras.saving.register_keras_serializable("nicodec")
+class Subsampling(keras.layers.Layer):
+    """Every second position along both axes, from the second on; even sides."""
+
+    def call(self, inputs: Any) -> Any:
+        """See the class."""
+        return inputs[:, 1::2, 1::2]
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        """Shape of the output for an input shape with unknown extents given as None."""
+        n, h, w, c = input_shape
+        return n, None if h is None else h // 2, None if w is None else w // 2, c
+
+
+@keras.saving.register_keras_serializable("nicodec")
+class Sine(keras.layers.Layer):
+    """The sine of every value."""
+
+    def call(self, inputs: Any) -> Any:
+        """See the class."""
+        return ops.sin(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The input's shape."""
+        return input_shape
+
+
+@keras.saving.register_keras_serializable("nicodec")
+class ChannelScale(keras.layers.Layer):
+    """Multiplies every channel by its own trainable factor (the latent scale), computed in float32.
+
+    Args:
+        initial: what every factor is at first.
+    """
+
+    def __init__(self, initial: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.initial = initial
 
     def build(self, input_shape: Any) -> None:
-        """Creates the (channels,) vector of factors, all 1."""
-        self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
+        """Creates the (channels,) vector of factors."""
+        start = keras.initializers.Constant(self.initial)
+        self.scale = self.add_weight(shape=(input_shape[-1],), initializer=start, name="scale")
 
     def call(self, inputs: Any) -> Any:
         """See the class."""
@@ -70,6 +134,10 @@ class ChannelScale(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The input's shape."""
         return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments to build the layer again."""
+        return {**super().get_config(), "initial": self.initial}
 
 
 @keras.saving.register_keras_serializable("nicodec")

@@ -10,6 +10,9 @@ Floats = npt.NDArray[np.float32]
 
 _COEFFICIENTS = 64
 
+_SCAN = b"\xff\xda"
+"""The marker after which the coefficients come, and which no other part of a baseline file contains."""
+
 
 def flat_jpeg(pixels: npt.NDArray[np.uint8], step: int, *, subsampled: bool = False) -> bytes:
     """A JPEG file whose quantisation tables hold a single value.
@@ -29,22 +32,26 @@ def flat_jpeg(pixels: npt.NDArray[np.uint8], step: int, *, subsampled: bool = Fa
     return stream.getvalue()
 
 
-def jpeg_bits(images: Floats, step: npt.ArrayLike, *, apart: bool, subsampled: bool) -> Floats:
+def jpeg_bits(
+    images: Floats, steps: npt.ArrayLike, *, apart: bool, subsampled: bool = False, headers: bool = True
+) -> Floats:
     """Sizes of images as JPEG files.
 
     Args:
         images: (n, h, w, c) in 0..255, rounded and clipped here; c is 3 unless they are taken apart.
-        step: as a number, rounded and clipped to 1..255.
+        steps: one for all or one for each image, in any shape, rounded and clipped to 1..255.
         apart: whether every channel is a gray file of its own.
         subsampled: see `flat_jpeg`; not used if they are taken apart.
+        headers: whether to count all of a file, or only what comes after its headers.
 
     Returns:
         Bits of each image, (n,).
     """
-    whole = int(np.clip(np.rint(step), 1, 255))
+    whole = np.broadcast_to(np.clip(np.rint(steps), 1, 255).astype(int).ravel(), len(images))
     pixels = np.clip(np.rint(images), 0, 255).astype(np.uint8)
-    if apart:
-        sizes = [sum(len(flat_jpeg(image[..., c], whole)) for c in range(image.shape[-1])) for image in pixels]
-    else:
-        sizes = [len(flat_jpeg(image, whole, subsampled=subsampled)) for image in pixels]
+    sizes = []
+    for image, step in zip(pixels, whole.tolist(), strict=True):
+        parts = np.split(image, image.shape[-1], axis=-1) if apart else [image]
+        files = [flat_jpeg(part, step, subsampled=subsampled) for part in parts]
+        sizes.append(sum(len(file) if headers else len(file) - file.index(_SCAN) for file in files))
     return 8.0 * np.array(sizes, np.float32)

@@ -14,9 +14,23 @@ from onnx import TensorProto
 from ..errors import RequestError
 from .graph_writer import GraphWriter
 from .keras_weights import half_weights
-from .layers import GDN, GDN_FLOOR, ChannelRange, ChannelScale, ChannelSplit, DepthToSpace, PatchConv2D
+from .layers import (
+    GDN,
+    GDN_FLOOR,
+    ChannelRange,
+    ChannelScale,
+    ChannelSplit,
+    DepthToSpace,
+    PatchConv2D,
+    Sine,
+    SpaceToDepth,
+    Subsampling,
+)
 from .shallow import Compress
 from .transposed_graph import TransposedConvolution, add_transposed_convolution
+
+_END = 2**31 - 1
+"""Beyond the last position of any axis."""
 
 
 def add_layers(graph: GraphWriter, model: Any, *entries: str) -> tuple[str, ...]:
@@ -145,8 +159,35 @@ def _product(graph: GraphWriter, layer: Any, *factors: str) -> str:
     return graph.add("Mul", *factors)
 
 
+def _sine(graph: GraphWriter, layer: Any, x: str) -> str:
+    return graph.add("Sin", x)
+
+
 def _depth_to_space(graph: GraphWriter, layer: Any, x: str) -> str:
     return graph.add("DepthToSpace", x, blocksize=layer.factor, mode="DCR")
+
+
+def _space_to_depth(graph: GraphWriter, layer: Any, x: str) -> str:
+    return graph.add("SpaceToDepth", x, blocksize=layer.factor)
+
+
+def _subsampling(graph: GraphWriter, layer: Any, x: str) -> str:
+    bounds = (("start", (1, 1)), ("stop", (_END, _END)), ("axes", (2, 3)), ("steps", (2, 2)))
+    return graph.add("Slice", x, *(graph.constant(f"{layer.name}/{key}", value, np.int64) for key, value in bounds))
+
+
+def _upsampling(graph: GraphWriter, layer: Any, x: str) -> str:
+    if layer.interpolation != "bilinear":
+        raise _unsupported(layer, f"of the interpolation {layer.interpolation}", "bilinear ones")
+    scales = graph.constant(f"{layer.name}/scales", (1.0, 1.0, *map(float, layer.size)))
+    # Positions are centres of pixels, and edges repeat: so do Keras' backends.
+    return graph.add("Resize", x, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
+
+
+def _concatenation(graph: GraphWriter, layer: Any, *parts: str) -> str:
+    if layer.axis != -1:
+        raise _unsupported(layer, f"along axis {layer.axis}", "joined channels")
+    return graph.add("Concat", *parts, axis=1)
 
 
 def _channel_scale(graph: GraphWriter, layer: Any, x: str) -> str:
@@ -201,7 +242,12 @@ _CONVERTERS: dict[type, Callable[..., str | list[str]]] = {
     keras.layers.Add: _sum,
     keras.layers.Subtract: _difference,
     keras.layers.Multiply: _product,
+    keras.layers.UpSampling2D: _upsampling,
+    keras.layers.Concatenate: _concatenation,
     DepthToSpace: _depth_to_space,
+    SpaceToDepth: _space_to_depth,
+    Subsampling: _subsampling,
+    Sine: _sine,
     ChannelScale: _channel_scale,
     ChannelRange: _channel_range,
     ChannelSplit: _channel_split,

@@ -6,8 +6,12 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, ClassVar, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from ..errors import RequestError
 from ..models.residual_gru import ITERATIONS, GruArchitecture
+from ..models.sandwich import SandwichArchitecture
 from ..models.shallow import Architecture
 
 
@@ -159,10 +163,45 @@ class ProgressiveConfig(RunConfig):
         return [count for start, count in self.unrolled if start <= step][-1]
 
 
-Config = L3icConfig | HyperpriorConfig | ProgressiveConfig
-_FAMILIES: dict[str, type[L3icConfig] | type[HyperpriorConfig] | type[ProgressiveConfig]] = {
-    kind.family: kind for kind in (L3icConfig, HyperpriorConfig, ProgressiveConfig)
-}
+@dataclass(frozen=True, kw_only=True)
+class SandwichConfig(RunConfig):
+    """A run of networks around a standard codec.
+
+    Attributes:
+        architecture: the networks.
+        depth: bits per sample of the pictures.
+        subsampled: whether the standard codec stores colour at half the resolution.
+        qsteps: smallest and largest quantisation step that is trained for.
+        mse_weight: weight of the mean squared error (0..255 scale) over the square of the step.
+        msssim_weight: weight of one minus MS-SSIM, over the step to the power of 1.5.
+        rate_weight: weight of a bit per sample. About 0.2 times the square of the step is the slope of JPEG's own curve of
+            error over bits per sample.
+        range_weight: weight of how far samples to be coded are out of range, over the step.
+        stages: from which part of the run on the U-Net behind the codec counts, and from which the one before it; until
+            then, networks of single pixels are trained alone, which finds better minima where colours must be folded.
+    """
+
+    family: ClassVar[str] = "sandwich"
+
+    architecture: SandwichArchitecture
+    depth: int = 8
+    subsampled: bool = True
+    qsteps: tuple[float, float] = (5.0, 100.0)
+    mse_weight: float = 1.0
+    msssim_weight: float = 0.0
+    rate_weight: float = 0.2
+    range_weight: float = 0.1
+    stages: tuple[float, float] = (0.0, 0.0)
+
+    def gates_at(self, step: int) -> npt.NDArray[np.float32]:
+        """Whether the U-Nets before and behind the codec count at a step, (2,)."""
+        post, pre = (start * self.steps for start in self.stages)
+        return np.array([step >= pre, step >= post], np.float32)
+
+
+Config = L3icConfig | HyperpriorConfig | ProgressiveConfig | SandwichConfig
+_KINDS = (L3icConfig, HyperpriorConfig, ProgressiveConfig, SandwichConfig)
+_FAMILIES: dict[str, type[Any]] = {kind.family: kind for kind in _KINDS}
 
 
 def config_from_json(values: dict[str, Any]) -> Config:
@@ -181,7 +220,11 @@ def config_from_json(values: dict[str, Any]) -> Config:
         if kind is ProgressiveConfig:
             rest |= {"architecture": GruArchitecture(**rest["architecture"])}
             rest |= {"unrolled": tuple((start, count) for start, count in rest["unrolled"])}
-        return kind(**rest)
+        if kind is SandwichConfig:
+            rest |= {"architecture": SandwichArchitecture.from_json(rest["architecture"])}
+            rest |= {name: tuple(rest[name]) for name in ("qsteps", "stages")}
+        found: Config = kind(**rest)
+        return found
     except (KeyError, TypeError) as error:
         raise RequestError(f"the run's configuration does not fit this version: {error}") from error
 

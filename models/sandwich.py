@@ -1,0 +1,124 @@
+"""What a standard codec is sandwiched in: a pre-processor that makes a picture for it, and a post-processor that undoes it.
+
+Source: O. G. Guleryuz et al., "Sandwiched Compression: Repurposing Standard Codecs with Neural Network Wrappers",
+arXiv 2402.05887, section III: each is a network of single pixels plus a U-Net that counts for nothing at first. Unlike the
+published ones they see the codec's quantisation step too, so that one model serves all rates.
+
+Samples are 0..1 of their range, less one half. The last channel of every input is `condition` of the step.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import layers
+
+from .layers import ChannelScale, Sine
+from .unet import UNetArchitecture, unet
+
+COLOURS = 3
+
+_LUMA = (0.299, 0.587, 0.114)
+
+_NODES = 16
+# A sine is all but linear for arguments that are so many times smaller than samples; a power of two is exact in half
+# precision.
+_LINEAR = 16.0
+
+_SLIM = UNetArchitecture(down=(32, 48, 64), up=(64, 64, 64, 48, 32), stride=2)
+
+
+@dataclass(frozen=True)
+class SandwichArchitecture:
+    """One scenario's networks.
+
+    Attributes:
+        bottleneck: channels of the picture that the standard codec codes: 1 or 3.
+        downsampling: by how much it is smaller along each axis, 1 or 2.
+        pre: U-Net of the pre-processor; None for none at all: the standard codec gets the picture itself, or its luma.
+        post: U-Net of the post-processor.
+    """
+
+    bottleneck: int = 3
+    downsampling: int = 1
+    pre: UNetArchitecture | None = field(default=_SLIM)
+    post: UNetArchitecture = field(default=_SLIM)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; `from_json` restores the architecture."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "SandwichArchitecture":
+        """The architecture that `to_json` described; fields that it does not name have their defaults.
+
+        Raises:
+            TypeError: a field is unknown.
+        """
+        nets: dict[str, UNetArchitecture | None] = {}
+        for name in ("pre", "post"):
+            if name in values:
+                nets[name] = None if values[name] is None else _unet_of(values[name])
+        return cls(**{**values, **nets})
+
+
+def _unet_of(values: dict[str, Any]) -> UNetArchitecture:
+    return UNetArchitecture(**{**values, "down": tuple(values["down"]), "up": tuple(values["up"])})
+
+
+def condition(step: npt.ArrayLike) -> Any:
+    """What the networks are told of a quantisation step, 1..255: -0.5 for the finest, 0.5 for the coarsest.
+
+    >>> float(condition(16.0))
+    0.0
+    """
+    return np.log2(np.asarray(step, np.float32)) / np.float32(8) - np.float32(0.5)
+
+
+def preprocessor(architecture: SandwichArchitecture) -> Any:
+    """Builds the network from a picture to what is coded.
+
+    Returns:
+        A Keras model from (n, h, w, 3 + 1), sides multiples of its U-Net's alignment, to (n, h, w, bottleneck), not bounded
+        and not yet of the codec's resolution.
+    """
+    to_bottleneck = np.eye(COLOURS) if architecture.bottleneck == COLOURS else np.array([_LUMA])
+    return _processor(architecture.pre, to_bottleneck, "sandwich_pre")
+
+
+def postprocessor(architecture: SandwichArchitecture) -> Any:
+    """Builds the network from what the codec restored, at the resolution of the picture, to the picture.
+
+    Returns:
+        A Keras model from (n, h, w, bottleneck + 1), sides multiples of its U-Net's alignment, to (n, h, w, 3), not bounded.
+    """
+    to_picture = np.eye(COLOURS) if architecture.bottleneck == COLOURS else np.ones((COLOURS, 1))
+    return _processor(architecture.post, to_picture, "sandwich_post")
+
+
+def _processor(net: UNetArchitecture | None, start: npt.NDArray[np.float64], name: str) -> Any:
+    """A network of single pixels that does what a matrix (outputs, inputs) says at first, plus a U-Net times zero."""
+    outputs, inputs = start.shape
+    source = keras.Input((None, None, inputs + 1), name=name)
+    hidden = layers.Conv2D(_NODES, 1, padding="same", name=f"{name}_pixel")
+    last = layers.Conv2D(outputs, 1, padding="same", name=f"{name}_pixel_out")
+    x = last(Sine(name=f"{name}_pixel_act")(hidden(source)))
+    _start_linear(hidden, last, start)
+    if net is not None:
+        seen = unet(source, net, outputs, name)
+        x = layers.Add(name=f"{name}_sum")([x, ChannelScale(0.0, name=f"{name}_scale")(seen)])
+    return keras.Model(source, x, name=name)
+
+
+def _start_linear(hidden: Any, last: Any, matrix: npt.NDArray[np.float64]) -> None:
+    """The first nodes carry what the matrix makes; the others have Keras' start and count for nothing."""
+    outputs, inputs = matrix.shape
+    kernel, bias = hidden.get_weights()
+    kernel[..., :outputs] = 0.0
+    kernel[0, 0, :inputs, :outputs] = matrix.T / _LINEAR
+    hidden.set_weights([kernel, bias])
+    kernel, bias = (np.zeros_like(weight) for weight in last.get_weights())
+    kernel[0, 0, :outputs] = _LINEAR * np.eye(outputs)
+    last.set_weights([kernel, bias])

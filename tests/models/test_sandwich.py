@@ -1,0 +1,129 @@
+"""The networks around a standard codec: what they cost, what they see, and that they do nothing at first."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.train
+
+keras: Any = pytest.importorskip("keras")
+pytest.importorskip("onnx")
+
+from nicodec.models import onnx_graph, sandwich
+from nicodec.models.complexity import macs_per_pixel
+from nicodec.models.keras_ops import ops
+from nicodec.models.keras_weights import round_to_half
+from nicodec.models.sandwich import SandwichArchitecture, condition
+from nicodec.models.unet import UNetArchitecture, unet
+
+if TYPE_CHECKING:
+    from nicodec.tests.samples import Samples
+
+SMALL = UNetArchitecture(down=(4, 6), up=(8, 6, 4), stride=2)
+
+
+def network_of(architecture: UNetArchitecture, channels: int = 2) -> Any:
+    keras.utils.set_random_seed(1)
+    source = keras.Input((None, None, channels))
+    return keras.Model(source, unet(source, architecture, 3, "net"), name="net")
+
+
+def conditioned(pixels: Any, step: float = 20.0) -> Any:
+    samples = pixels[None].astype(np.float32) / 255.0 - 0.5
+    return np.concatenate([samples, np.full_like(samples[..., :1], condition(step))], axis=-1)
+
+
+def test_the_published_u_net_has_the_published_cost() -> None:
+    """223 thousand multiplications per pixel and network; the slim ones keep below 25 thousand."""
+    assert macs_per_pixel(network_of(UNetArchitecture(), 3), 1) == pytest.approx(223e3, rel=0.03)
+    for bottleneck in (1, 3):
+        slim = SandwichArchitecture(bottleneck=bottleneck)
+        assert macs_per_pixel(sandwich.preprocessor(slim), 1) < 25e3
+        assert macs_per_pixel(sandwich.postprocessor(slim), 1) < 25e3
+
+
+def test_the_width_multiplies_filters() -> None:
+    half = UNetArchitecture(width=0.5)
+    assert macs_per_pixel(network_of(half), 1) == pytest.approx(223e3 / 4, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "architecture", [SMALL, UNetArchitecture((4,), (6, 4)), UNetArchitecture((4, 4), (4, 4, 4, 4))]
+)
+def test_what_is_beyond_the_halo_is_not_seen(architecture: UNetArchitecture) -> None:
+    """A stretch changes with what is within half of the halo, and not with what is beyond it."""
+    network, halo, side = network_of(architecture), architecture.halo, architecture.alignment
+    assert halo % side == 0
+    start, stop = 2 * halo, 2 * halo + side
+    rng = np.random.default_rng(1)
+    images, other = rng.standard_normal((2, 1, stop + 2 * halo, stop + 2 * halo, 2)).astype(np.float32)
+
+    def around(distance: int) -> Any:
+        kept, seen = other.copy(), slice(start - distance, stop + distance)
+        kept[:, seen, seen] = images[:, seen, seen]
+        return ops.convert_to_numpy(network(kept))[:, start:stop, start:stop]
+
+    whole = ops.convert_to_numpy(network(images))[:, start:stop, start:stop]
+    np.testing.assert_allclose(around(halo), whole, atol=1e-6)
+    assert np.abs(around(halo // 2 // side * side) - whole).max() > 1e-4
+
+
+@pytest.mark.parametrize("bottleneck", [1, 3])
+def test_a_sandwich_does_nothing_at_first(bottleneck: int, samples: "Samples") -> None:
+    """The codec gets the picture, or its luma, and its result comes back, within a thousandth, in half precision too."""
+    architecture = SandwichArchitecture(bottleneck=bottleneck, pre=SMALL, post=SMALL)
+    pixels = samples.photo(48, 64)
+    pre, post = sandwich.preprocessor(architecture), sandwich.postprocessor(architecture)
+    for network in (pre, post):
+        round_to_half(network)
+    coded = ops.convert_to_numpy(pre(conditioned(pixels)))
+    restored = ops.convert_to_numpy(post(np.concatenate([coded, conditioned(pixels)[..., -1:]], axis=-1)))
+    expected = pixels / 255.0 - 0.5
+    if bottleneck == 1:
+        expected = (expected @ (0.299, 0.587, 0.114))[..., None].repeat(3, axis=-1)
+    np.testing.assert_allclose(restored[0], expected, atol=1e-3)
+
+
+def test_a_pre_processor_may_be_nothing_but_the_start(samples: "Samples") -> None:
+    plain = SandwichArchitecture(bottleneck=1, pre=None)
+    coded = ops.convert_to_numpy(sandwich.preprocessor(plain)(conditioned(samples.photo(7, 9))))
+    assert coded.shape == (1, 7, 9, 1)
+    assert macs_per_pixel(sandwich.preprocessor(plain), 1) < 100
+
+
+@pytest.mark.parametrize("bottleneck", [1, 3])
+def test_the_onnx_form_computes_the_same(bottleneck: int, samples: "Samples") -> None:
+    ort: Any = pytest.importorskip("onnxruntime")
+    architecture = SandwichArchitecture(bottleneck=bottleneck, pre=SMALL, post=SMALL)
+    network = sandwich.preprocessor(architecture)
+    rng = np.random.default_rng(1)
+    network.set_weights([weight + rng.normal(0, 0.1, weight.shape) for weight in network.get_weights()])
+    round_to_half(network)
+    images = conditioned(samples.photo(48, 64))
+    session = ort.InferenceSession(onnx_graph.recurrent_graph(network), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {session.get_inputs()[0].name: images.transpose(0, 3, 1, 2)})
+    expected = ops.convert_to_numpy(network(images)).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
+
+
+def test_a_network_survives_its_keras_file(tmp_path: Path) -> None:
+    network = sandwich.postprocessor(SandwichArchitecture(post=SMALL))
+    network.save(tmp_path / "net.keras")
+    again = keras.saving.load_model(tmp_path / "net.keras")
+    images = np.random.default_rng(1).standard_normal((1, 16, 24, 4)).astype(np.float32)
+    np.testing.assert_array_equal(network(images), again(images))
+
+
+def test_an_architecture_survives_json() -> None:
+    for architecture in (
+        SandwichArchitecture(),
+        SandwichArchitecture(bottleneck=1, downsampling=2, pre=None, post=SMALL),
+    ):
+        assert SandwichArchitecture.from_json(architecture.to_json()) == architecture
+
+
+def test_the_condition_spans_all_steps() -> None:
+    assert float(condition(1.0)) == -0.5
+    assert float(condition(256.0)) == 0.5

@@ -1,0 +1,120 @@
+"""Sandwiches train through the stand-in of a codec, and are measured with the codec itself."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.train
+
+keras: Any = pytest.importorskip("keras")
+
+from nicodec.errors import RequestError
+from nicodec.models.keras_ops import ops
+from nicodec.models.sandwich import SandwichArchitecture
+from nicodec.models.unet import UNetArchitecture
+from nicodec.training import data, sandwich_family
+from nicodec.training.config import SandwichConfig, config_from_json, config_names, load_config
+from nicodec.training.loop import train
+from nicodec.training.run_folder import compiled_codec
+from nicodec.training.sandwich import SandwichCodec, build_codec, steps_between
+
+if TYPE_CHECKING:
+    from nicodec.tests.samples import Samples
+
+SMALL = UNetArchitecture(down=(4, 6), up=(8, 6, 4), stride=2)
+CONFIG = SandwichConfig(
+    model="sandwich-rgb",
+    architecture=SandwichArchitecture(pre=SMALL, post=SMALL),
+    steps=4,
+    batch=2,
+    crop=32,
+    warmup=1,
+    validate_every=2,
+    validation_pictures=1,
+    learning_rate=3e-3,
+)
+GRAY = replace(CONFIG, architecture=replace(CONFIG.architecture, bottleneck=1), subsampled=False)
+HALF = replace(CONFIG, architecture=replace(CONFIG.architecture, downsampling=2))
+
+
+@pytest.mark.parametrize("config", [CONFIG, GRAY, HALF])
+def test_it_starts_as_the_codec_itself(config: SandwichConfig, samples: "Samples") -> None:
+    """A colour JPEG, a gray one of the luma, or one of a picture of half the size."""
+    picture = samples.photo(64, 96)
+    bpp, decibel, similarity = sandwich_family.measure_one(build_codec(config), config, picture, 10)
+    assert 0.3 < bpp < 5.0
+    assert decibel > (18.0 if config is GRAY else 24.0 if config is HALF else 30.0)
+    assert similarity > 0.9
+
+
+@pytest.mark.parametrize("config", [CONFIG, GRAY, HALF])
+def test_it_learns(config: SandwichConfig, pictures: Path, tmp_path: Path) -> None:
+    """Forty steps on one batch take a part off the loss."""
+    packed = data.pack_crops(pictures, tmp_path / "crops.npy", 64)
+    codec = compiled_codec(replace(config, steps=100, warmup=2))
+    inputs, _ = sandwich_family.inputs(config, 1, data.sample_batch(packed, step=0, batch=2, size=32, seed=1))
+    losses = [float(codec.train_on_batch(inputs, None, return_dict=True)["score"]) for _ in range(40)]
+    assert losses[-1] < 0.97 * losses[0]
+
+
+def test_closed_gates_leave_single_pixels_alone(samples: "Samples") -> None:
+    """With a closed gate a result depends on its own pixel only, and no U-Net is trained."""
+    codec = build_codec(CONFIG)
+    for network in (codec.pre, codec.post):
+        scale = network.get_layer(f"{network.name}_scale")
+        scale.set_weights([np.ones_like(scale.get_weights()[0])])
+    steps = np.array([20.0], np.float32)
+    pixels = samples.photo(32, 32)[None].astype(np.float32) / 255.0 - 0.5
+    other = pixels.copy()
+    other[:, 5, 7] = 0.3
+    for gate, expected in ((0.0, 1), (1.0, 100)):
+        first, second = (ops.convert_to_numpy(codec.bottleneck(p, steps, gate)) for p in (pixels, other))
+        changed = int(np.count_nonzero(np.abs(first - second).max(axis=-1) > 1e-3))
+        assert changed == 1 if gate == 0.0 else changed > expected
+
+
+def test_stages_open_the_gates_one_after_the_other() -> None:
+    staged = replace(CONFIG, steps=100, stages=(0.1, 0.3))
+    assert [staged.gates_at(step).tolist() for step in (0, 10, 29, 30)] == [[0, 0], [0, 1], [0, 1], [1, 1]]
+    assert CONFIG.gates_at(0).tolist() == [1, 1]
+
+
+def test_steps_of_a_batch_are_spread_over_the_range() -> None:
+    config = replace(CONFIG, batch=64)
+    crops = np.zeros((64, 32, 32, 3), np.uint8)
+    (_, steps, _), _ = sandwich_family.inputs(config, 3, crops)
+    assert np.array_equal(steps, np.rint(steps))
+    assert steps.min() < 1.2 * config.qsteps[0]
+    assert steps.max() > config.qsteps[1] / 1.2
+    np.testing.assert_array_equal(steps, sandwich_family.inputs(config, 3, crops)[0][1])
+    assert steps_between(4.0, 64.0, np.array([0.0, 0.5, 1.0])).tolist() == [4.0, 16.0, 64.0]
+
+
+def test_a_run_resumes_and_starts_another(pictures: Path, finished_run: Path, tmp_path: Path) -> None:
+    straight = train(CONFIG, pictures, tmp_path / "straight", validation=pictures)
+    train(replace(CONFIG, steps=2), pictures, tmp_path / "halved", validation=pictures)
+    log = (tmp_path / "straight" / "log.csv").read_text().splitlines()
+    assert log[0].split(",")[2:] == list(sandwich_family.columns(CONFIG))
+    assert straight.step == 4
+    blank = np.zeros((1, 64, 64, 3), np.uint8)
+    codec = build_codec(replace(CONFIG, seed=2))
+    sandwich_family.start(codec, CONFIG, blank, tmp_path / "straight")
+    for weight, average in zip(codec.trainable_variables, straight.average, strict=True):
+        np.testing.assert_allclose(ops.convert_to_numpy(weight), average)
+    wider = replace(CONFIG, architecture=SandwichArchitecture())
+    with pytest.raises(RequestError, match="other networks"):
+        sandwich_family.start(SandwichCodec(wider), wider, blank, tmp_path / "straight")
+    with pytest.raises(RequestError, match="of its own kind"):
+        sandwich_family.start(codec, CONFIG, blank, finished_run)
+
+
+def test_configurations_survive_json() -> None:
+    names = [name for name in config_names() if name.startswith("sandwich")]
+    assert names
+    for name in names:
+        config = load_config(name)
+        assert isinstance(config, SandwichConfig)
+        assert config_from_json(config.to_json()) == config
