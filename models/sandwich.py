@@ -2,7 +2,8 @@
 
 Source: O. G. Guleryuz et al., "Sandwiched Compression: Repurposing Standard Codecs with Neural Network Wrappers",
 arXiv 2402.05887, section III: each is a network of single pixels plus a U-Net that counts for nothing at first. Unlike the
-published ones they see the codec's quantisation step too, so that one model serves all rates.
+published ones they see the codec's quantisation step too, so that one model serves all rates; and the network of single
+pixels has a linear path beside its sines, so that it starts as the colour conversion that it would have to learn.
 
 Samples are 0..1 of their range, less one half. The last channel of every input is `condition` of the step.
 """
@@ -23,9 +24,6 @@ COLOURS = 3
 _LUMA = (0.299, 0.587, 0.114)
 
 _NODES = 16
-# A sine is all but linear for arguments that are so many times smaller than samples; a power of two is exact in half
-# precision.
-_LINEAR = 16.0
 
 _SLIM = UNetArchitecture(down=(32, 48, 64), up=(64, 64, 64, 48, 32), stride=2)
 
@@ -102,23 +100,14 @@ def _processor(net: UNetArchitecture | None, start: npt.NDArray[np.float64], nam
     """A network of single pixels that does what a matrix (outputs, inputs) says at first, plus a U-Net times zero."""
     outputs, inputs = start.shape
     source = keras.Input((None, None, inputs + 1), name=name)
-    hidden = layers.Conv2D(_NODES, 1, padding="same", name=f"{name}_pixel")
-    last = layers.Conv2D(outputs, 1, padding="same", name=f"{name}_pixel_out")
-    x = last(Sine(name=f"{name}_pixel_act")(hidden(source)))
-    _start_linear(hidden, last, start)
+    x = layers.Conv2D(_NODES, 1, padding="same", name=f"{name}_pixel_nodes")(source)
+    x = layers.Conv2D(outputs, 1, padding="same", kernel_initializer="zeros", name=f"{name}_pixel_curve")(
+        Sine(name=f"{name}_pixel_sine")(x)
+    )
+    linear = layers.Conv2D(outputs, 1, padding="same", use_bias=False, name=f"{name}_pixel_linear")
+    x = layers.Add(name=f"{name}_pixel")([linear(source), x])
+    linear.set_weights([np.concatenate([start, np.zeros((outputs, 1))], axis=1).T[None, None]])
     if net is not None:
         seen = unet(source, net, outputs, name)
         x = layers.Add(name=f"{name}_sum")([x, ChannelScale(0.0, name=f"{name}_scale")(seen)])
     return keras.Model(source, x, name=name)
-
-
-def _start_linear(hidden: Any, last: Any, matrix: npt.NDArray[np.float64]) -> None:
-    """The first nodes carry what the matrix makes; the others have Keras' start and count for nothing."""
-    outputs, inputs = matrix.shape
-    kernel, bias = hidden.get_weights()
-    kernel[..., :outputs] = 0.0
-    kernel[0, 0, :inputs, :outputs] = matrix.T / _LINEAR
-    hidden.set_weights([kernel, bias])
-    kernel, bias = (np.zeros_like(weight) for weight in last.get_weights())
-    kernel[0, 0, :outputs] = _LINEAR * np.eye(outputs)
-    last.set_weights([kernel, bias])

@@ -146,7 +146,7 @@ def _gated(network: Any, single_pixels: Any, inputs: Any, gate: Any) -> Any:
 
 def _single_pixels(network: Any) -> Any:
     """The part of a network that sees single pixels, with the network's own weights."""
-    return keras.Model(network.input, network.get_layer(f"{network.name}_pixel_out").output)
+    return keras.Model(network.input, network.get_layer(f"{network.name}_pixel").output)
 
 
 def steps_between(smallest: float, largest: float, positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:

@@ -52,12 +52,12 @@ def test_it_starts_as_the_codec_itself(config: SandwichConfig, samples: "Samples
 
 @pytest.mark.parametrize("config", [CONFIG, GRAY, HALF])
 def test_it_learns(config: SandwichConfig, pictures: Path, tmp_path: Path) -> None:
-    """Forty steps on one batch take a part off the loss."""
+    """Eighty steps on one batch take a part off the loss, most where colours must be folded."""
     packed = data.pack_crops(pictures, tmp_path / "crops.npy", 64)
-    codec = compiled_codec(replace(config, steps=100, warmup=2))
+    codec = compiled_codec(replace(config, steps=200, warmup=2, learning_rate=1e-3))
     inputs, _ = sandwich_family.inputs(config, 1, data.sample_batch(packed, step=0, batch=2, size=32, seed=1))
-    losses = [float(codec.train_on_batch(inputs, None, return_dict=True)["score"]) for _ in range(40)]
-    assert losses[-1] < 0.97 * losses[0]
+    losses = [float(codec.train_on_batch(inputs, None, return_dict=True)["score"]) for _ in range(80)]
+    assert losses[-1] < (0.5 if config is GRAY else 0.985) * losses[0]
 
 
 def test_closed_gates_leave_single_pixels_alone(samples: "Samples") -> None:
