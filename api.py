@@ -47,9 +47,11 @@ __all__ = [
     "decode_levels",
     "encode",
     "encode_with_details",
+    "extract",
     "from_code_file",
     "info",
     "latents",
+    "restore",
     "to_code_file",
     "truncate",
     "verify",
@@ -66,6 +68,7 @@ class EncodeOptions(TypedDict, total=False):
     level: int | None
     effort: int
     fast_decode: bool
+    inner: str | None
     backend: str
     threads: int | None
 
@@ -96,6 +99,7 @@ class Encoded:
         quality: at which it is coded, given or found; the same quality gives the same file again. None if the codec chose.
         reached: what the file has or reaches of what a target asks for, in the target's unit; None without a target.
         trials: encodes that the search for the target took; None without a target.
+        notes: remarks for people about the model and the settings.
     """
 
     data: bytes
@@ -103,6 +107,7 @@ class Encoded:
     quality: float | None
     reached: float | None
     trials: int | None
+    notes: tuple[str, ...] = ()
 
 
 def encode(
@@ -193,7 +198,8 @@ def encode_with_details(
     with naming(path_of(source)):
         _require_codable(picture, max_pixels)
         outcome = encoding.encode(picture, chosen, options, target, progress or no_progress, write)
-        return Encoded(write(outcome.container), outcome.model, outcome.quality, outcome.reached, outcome.trials)
+        data = write(outcome.container)
+        return Encoded(data, outcome.model, outcome.quality, outcome.reached, outcome.trials, outcome.notes)
 
 
 def decode(
@@ -335,6 +341,78 @@ def truncate(source: Source, level: int, *, limits: Limits = DEFAULT_LIMITS) -> 
     with opened(source) as stream:
         coded = nic.read(stream, limits=limits)
         return nic.write(_progressive(_codec(coded.header.codec)).truncated(coded, level), limits=limits)
+
+
+def extract(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> tuple[bytes, str]:
+    """Takes the standard codec's file, such as a JPEG, out of a sandwich.
+
+    Args:
+        source: .nic file of a sandwich model as path, bytes or binary file.
+        limits: the sizes to accept.
+
+    Returns:
+        The file, which any image viewer opens, and the suffix of its name, such as ".jpg".
+
+    Raises:
+        RequestError: the file has no such file inside.
+        FormatError: the data is not a whole, undamaged .nic file (see the subclasses).
+        ModelError: the file's codec is not installed.
+    """
+    from .codecs.base import AroundStandard
+
+    with opened(source) as stream:
+        coded = nic.read(stream, limits=limits)
+        codec = _codec(coded.header.codec)
+        if not isinstance(codec, AroundStandard):
+            raise RequestError(f"files of codec {codec.id} have no standard file inside: extract works on sandwiches")
+        return codec.inner_file(coded)
+
+
+def restore(
+    source: Picture | str | os.PathLike[str] | bytes | BinaryIO,
+    *,
+    model: str | Model,
+    step: int | None = None,
+    max_pixels: int | None = None,
+    backend: str = "onnxruntime",
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Picture:
+    """What the post-processor of a sandwich makes of a bare file of its standard codec, or of any picture.
+
+    Args:
+        source: image file as path, bytes or binary file, or a picture.
+        model: a sandwich model.
+        step: quantisation step that the network is told of, 1 to 255; None for what the file's tables say if it is a JPEG,
+            and for an estimate from its size if it is another file.
+        max_pixels: limit for width x height of an image file, None for `images.MAX_PIXELS`.
+        backend: inference runtime, one of `models.runtime.BACKENDS`.
+        threads: threads of the network, None for all processors.
+        progress: called with the numbers of finished parts and of all parts.
+
+    Raises:
+        PictureError: the image cannot be read.
+        RequestError: the model is of another codec, or codes gray and the picture is in colour, or the reverse; or no step
+            is given for a picture that is no file.
+        ModelError: the model is missing or damaged.
+        BackendError: the inference runtime is missing or failed.
+    """
+    from .codecs.base import DecodeRequest, no_progress
+    from .codecs.encoding import around_standard
+    from .codecs.standard import estimated_step
+    from .images import Picture
+
+    chosen = zoo.find(model) if isinstance(model, str) else model
+    codec = around_standard(chosen)
+    with naming(path_of(source)):
+        content = source if isinstance(source, Picture) else _content(source)
+        picture = _as_picture(content, max_pixels)
+        if step is None:
+            if isinstance(content, Picture):
+                raise RequestError("a picture does not say its quantisation step: give one, 1 to 255")
+            step = estimated_step(content, picture.width * picture.height)
+        request = DecodeRequest(backend=backend, threads=threads)
+        return codec.restore_inner(picture, step, chosen, request, progress or no_progress)
 
 
 def to_code_file(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
@@ -496,6 +574,11 @@ def _as_picture(
     if isinstance(source, np.ndarray):
         return from_array(source)
     return load(source, max_pixels=MAX_PIXELS if max_pixels is None else max_pixels)
+
+
+def _content(source: Source) -> bytes:
+    with opened(source) as stream:
+        return stream.read()
 
 
 def _require_codable(picture: Picture, max_pixels: int | None) -> None:

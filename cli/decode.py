@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
-from . import background, batch, code_files, options, streams
+from . import background, batch, code_files, inner_files, options, streams
 from .console import Console
 from .levels import LevelWriter
 from .paths import STREAM, Job, label, plan
@@ -27,6 +27,7 @@ class _Decoder:
     """Does one job after another with the same settings."""
 
     open_source: "Callable[[str], str | bytes | BinaryIO]"
+    model: str | None
     image_format: str | None
     channels: frozenset[int] | None
     allow_partial: bool
@@ -78,7 +79,16 @@ class _Decoder:
         from ..api import decode
         from ..sources import naming
 
-        opened = self.open_source(source)
+        opened, is_inner = inner_files.recognised(self.open_source(source), self.model)
+        if is_inner and self.model is not None:
+            return inner_files.restore(
+                opened,
+                model=self.model,
+                backend=self.backend,
+                threads=self.threads,
+                max_pixels=self.max_pixels,
+                console=self.console,
+            )
         with self.console.progress("decoding", "tile") as progress, naming("stdin" if source == STREAM else None):
             return decode(
                 opened,
@@ -111,6 +121,7 @@ Examples:
   nicodec decode --channels 0,3-7 photo.nic x.png from some channels only
   nicodec decode - - < photo.nic > photo.png      in a pipe
   nicodec decode -m residual-gru-original codes.npz  a code file, with the model that made it
+  nicodec decode -m sandwich-rgb old.jpg new.png  a JPEG, restored by that model's post-processor
   nicodec decode --level 3 photo.nic small.png    an earlier level of a progressive file
   nicodec decode --all-levels levels photo.nic    writes levels/image_00.png and so on
   curl -s URL | nicodec decode --progressive . -  refreshes preview.png as the file arrives
@@ -149,10 +160,8 @@ PNG, WebP, TIFF, BMP and PPM are written lossless, JPEG at quality 95.
 @click.option(
     "-m",
     "--model",
-    default=code_files.DEFAULT_MODEL,
-    show_default=True,
     metavar="ID",
-    help="Model of a code file, which does not name one; .nic files do.",
+    help="Model of what is no .nic file, which names its own: of a code file (default: residual-gru), or a sandwich model that restores a JPEG.",
 )
 @click.option(
     "--format",
@@ -175,7 +184,7 @@ def command(
     all_levels: str | None,
     progressive: str | None,
     codes_npz: bool,
-    model: str,
+    model: str | None,
     image_format: str | None,
     colour: str | None,
     out_dir: str | None,
@@ -196,7 +205,11 @@ def command(
 
         find_format(image_format)
     open_source = partial(
-        code_files.nic_source, model=model, codes_npz=codes_npz, max_pixels=max_pixels, console=console
+        code_files.nic_source,
+        model=model or code_files.DEFAULT_MODEL,
+        codes_npz=codes_npz,
+        max_pixels=max_pixels,
+        console=console,
     )
     folder = all_levels or progressive
     if folder is not None:
@@ -208,7 +221,18 @@ def command(
     jobs = plan(paths, out_dir, suffix=suffix, is_output=_is_output, as_json=console.as_json)
     behind = None if colour is None else background.parse_colour(colour)
     decoder = _Decoder(
-        open_source, image_format, channels, allow_partial, level, behind, backend, threads, max_pixels, force, console
+        open_source=open_source,
+        model=model,
+        image_format=image_format,
+        channels=channels,
+        allow_partial=allow_partial,
+        level=level,
+        behind=behind,
+        backend=backend,
+        threads=threads,
+        max_pixels=max_pixels,
+        force=force,
+        console=console,
     )
     batch.run(jobs, decoder, command="decode", name=lambda job: job.source, console=console)
 

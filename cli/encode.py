@@ -45,6 +45,8 @@ class _Encoder:
             check_target(job.target, force=self.force)
         picture, input_bytes = self._load(job.source)
         encoded = self._encode(picture, label(job.source))
+        for note in encoded.notes:
+            self.console.note(f"{label(job.source)}: {note}")
         data = self._code_file(encoded.data) if self.codes_npz else encoded.data
         if self.codes_npz and picture.alpha is not None:
             self.console.note(f"{label(job.source)}: a code file holds no transparency: it is left out")
@@ -60,7 +62,7 @@ class _Encoder:
             "bpp": round(8 * len(data) / (picture.width * picture.height), 6),
             "input_bytes": input_bytes,
             "seconds": round(time.perf_counter() - start, 4),
-            "notes": list(picture.notes),
+            "notes": [*picture.notes, *encoded.notes],
         }
         self.console.summary(_summary(job, record, rate.summary(encoded, self.target)))
         return record
@@ -139,6 +141,11 @@ The picture keeps its ICC profile, EXIF and XMP; --strip leaves them out.
     help="Code every latent channel on its own, for 'decode --channels'. Larger files.",
 )
 @click.option(
+    "--inner",
+    type=click.Choice(("jpeg", "webp", "avif", "jpeg2000")),
+    help="Standard codec inside, for sandwich models. Default: what the model was trained for, jpeg.",
+)
+@click.option(
     "--codes-npz",
     is_flag=True,
     help="Write the code file of the original residual GRU, .npz, instead: bits without entropy coding, picture size, transparency or metadata.",
@@ -158,6 +165,7 @@ def command(
     model: str,
     wanted: rate.Rate,
     independent_channels: bool,
+    inner: str | None,
     codes_npz: bool,
     strip: tuple[str, ...],
     out_dir: str | None,
@@ -189,6 +197,7 @@ def command(
             "level": wanted.level,
             "effort": wanted.effort,
             "fast_decode": wanted.fast_decode,
+            "inner": inner,
             "backend": backend,
             "threads": threads,
         },

@@ -20,6 +20,7 @@ COMMANDS = (
     "encode",
     "decode",
     "truncate",
+    "extract",
     "info",
     "models",
     "msssim",

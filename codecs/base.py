@@ -35,6 +35,7 @@ class EncodeSettings:
         effort: 1 (fast) to 9, a whole number: how hard to look for a smaller file of the same quality. Some codecs need
             TensorFlow from 7 on.
         fast_decode: leave out what makes files smaller but slower to decode, where the codec has such a thing.
+        inner: of a codec around standard codecs, the name of the one to use; None for what the model was trained for.
         backend: inference runtime, see `models.runtime`.
         threads: threads of the network, None for all cores.
 
@@ -47,6 +48,7 @@ class EncodeSettings:
     level: int | None = None
     effort: int = 5
     fast_decode: bool = False
+    inner: str | None = None
     backend: str = "onnxruntime"
     threads: int | None = None
 
@@ -61,11 +63,20 @@ class EncodeSettings:
                 f"effort {self.effort!r} does not exist: choose a whole number from 1 (fast) to 9 (smallest file)"
             )
 
+    def require_no_channels(self, model: Model) -> None:
+        """Refuses independent channels, for codecs that have none.
+
+        Raises:
+            RequestError: they are asked for.
+        """
+        if self.independent_channels:
+            raise RequestError(f"{model.id} has no independent channels: leave that out, or choose an l3ic model")
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` restores the settings.
 
         >>> EncodeSettings.from_json(EncodeSettings(threads=2).to_json())
-        EncodeSettings(independent_channels=False, quality=None, level=None, effort=5, fast_decode=False, backend='onnxruntime', threads=2)
+        EncodeSettings(independent_channels=False, quality=None, level=None, effort=5, fast_decode=False, inner=None, backend='onnxruntime', threads=2)
         """
         return asdict(self)
 
@@ -171,4 +182,45 @@ class Codec(Protocol):
 
     def describe(self, container: Container) -> tuple[SegmentInfo, ...]:
         """What each segment holds, from the segments' own headers; loads no model."""
+        ...
+
+
+@runtime_checkable
+class AroundStandard(Protocol):
+    """A codec whose files hold a file of a standard codec, such as JPEG."""
+
+    def inner_notes(self, model: Model, settings: EncodeSettings) -> tuple[str, ...]:
+        """Remarks for people about the standard codec that the settings ask for.
+
+        Raises:
+            RequestError: there is no such standard codec.
+            BackendError: it is not installed.
+            ModelError: the model's files are missing or damaged.
+        """
+        ...
+
+    def inner_file(self, container: Container) -> tuple[bytes, str]:
+        """The standard codec's file, and the suffix of its name.
+
+        Raises:
+            FormatError: the file is not there, or the header is damaged.
+        """
+        ...
+
+    def restore_inner(
+        self, picture: Picture, step: int, model: Model, request: DecodeRequest, progress: Progress = no_progress
+    ) -> Picture:
+        """What the model makes of a picture that a standard codec has restored.
+
+        Args:
+            picture: of the standard codec.
+            step: quantisation step of its file, 1..255.
+            model: one of the codec's.
+            request: how to run the network.
+            progress: told after every tile.
+
+        Raises:
+            RequestError: the picture has not the channels that the model codes.
+            ModelError: the model's files are missing or damaged.
+        """
         ...

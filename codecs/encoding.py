@@ -8,7 +8,7 @@ from ..bitstream.container import Container
 from ..errors import RequestError
 from ..images import Picture
 from ..models.zoo import Family, Model
-from .base import EncodeSettings, Progress, no_progress
+from .base import AroundStandard, EncodeSettings, Progress, no_progress
 from .ladder import Laddered, LadderTrials, Rung, locate
 from .progressive import progressive
 from .rate_control import search
@@ -27,6 +27,7 @@ class Outcome:
         quality: at which it is coded, given or found; None if the codec chose.
         reached: what the file has or reaches of what a target asks for, in the target's unit; None without a target.
         trials: encodes that the search for the target took; None without a target.
+        notes: remarks for people.
     """
 
     container: Container
@@ -34,6 +35,7 @@ class Outcome:
     quality: float | None = None
     reached: float | None = None
     trials: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def encode(
@@ -63,17 +65,38 @@ def encode(
         target.require_no_quality(settings.quality)
         if settings.level is not None:
             raise RequestError("a target chooses the level: leave the level out")
+        first = chosen if isinstance(chosen, Model) else chosen.models[0]
+        notes = _inner_notes(first, settings)
         found = search(_trials(picture, chosen, settings, progress), target, picture, progress, write)
         model = _model_of(chosen, found.container)
-        return Outcome(found.container, model, found.quality, found.reached, found.trials_used)
+        return Outcome(found.container, model, found.quality, found.reached, found.trials_used, notes)
     model, own_quality = _located(chosen, settings.quality)
     if own_quality is not None:
         _variable_codec(model)
     if settings.level is not None:
         progressive(codec_by_number(model.codec), model.id)
+    notes = _inner_notes(model, settings)
     settings_of_model = replace(settings, quality=own_quality)
     coded = codec_by_number(model.codec).encode(picture, model, settings_of_model, progress)
-    return Outcome(coded, model, settings.quality)
+    return Outcome(coded, model, settings.quality, notes=notes)
+
+
+def around_standard(model: Model) -> AroundStandard:
+    """The model's codec.
+
+    Raises:
+        RequestError: it is none around standard codecs.
+        ModelError: it is not installed.
+    """
+    codec = codec_by_number(model.codec)
+    if not isinstance(codec, AroundStandard):
+        raise RequestError(f"{model.id} has no standard codec inside: choose one of the sandwich models")
+    return codec
+
+
+def _inner_notes(model: Model, settings: EncodeSettings) -> tuple[str, ...]:
+    """Remarks about the standard codec that the settings ask for, before any work is done."""
+    return () if settings.inner is None else around_standard(model).inner_notes(model, settings)
 
 
 def _trials(picture: Picture, chosen: Model | Family, settings: EncodeSettings, progress: Progress) -> Trials:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..bitstream.code_context import Codes
 from ..bitstream.code_layers import UNKNOWN
 from ..errors import ModelError
-from ..models.runtime import RecurrentNetwork, load_recurrent
+from ..models.runtime import FloatNetwork, load_float
 from ..models.zoo import Model
 from .base import Progress, no_progress
 from .gru_header import STRIDE_LOG2
@@ -56,8 +56,8 @@ class Networks:
         shape: codes, memories, and what the decoder's result is.
     """
 
-    encoder: RecurrentNetwork
-    decoder: RecurrentNetwork
+    encoder: FloatNetwork
+    decoder: FloatNetwork
     shape: GruShape
 
 
@@ -74,7 +74,7 @@ class Recurrence:
     """
 
     def __init__(self, model: Model, backend: str, threads: int | None) -> None:
-        self._network = partial(load_recurrent, model, backend=backend, threads=threads)
+        self._network = partial(load_float, model, backend=backend, threads=threads)
         self._shape = _shape(model)
 
     def analyse(self, pixels: Pixels, levels: int, progress: Progress = no_progress) -> Codes:
@@ -111,7 +111,7 @@ class Restorer:
         shape: of the model.
     """
 
-    def __init__(self, network: RecurrentNetwork, shape: GruShape) -> None:
+    def __init__(self, network: FloatNetwork, shape: GruShape) -> None:
         self._network = network
         self._shape = shape
         self._memories: tuple[Floats, ...] = ()

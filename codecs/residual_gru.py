@@ -41,7 +41,7 @@ class ResidualGru:
         self, picture: Picture, model: Model, settings: EncodeSettings, progress: Progress = no_progress
     ) -> Container:
         """See `Codec.encode`."""
-        _require_no_channels(model, settings)
+        settings.require_no_channels(model)
         levels = gru_model.load(model).context.layers
         count = gru_header.level_of(settings.level, settings.quality, levels) + 1
         codes = analyse_picture(picture, model, settings, count, progress)
@@ -261,11 +261,6 @@ def _alpha(container: Container) -> Pixels | None:
     if payload is None:
         return None
     return decode_alpha(payload, header.height, header.width)
-
-
-def _require_no_channels(model: Model, settings: EncodeSettings) -> None:
-    if settings.independent_channels:
-        raise RequestError(f"{model.id} has no independent channels: leave that out, or choose an l3ic model")
 
 
 def _describe(segment: Segment, header: Header) -> SegmentInfo:

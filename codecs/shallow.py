@@ -37,7 +37,7 @@ class Shallow:
         self, picture: Picture, model: Model, settings: EncodeSettings, progress: Progress = no_progress
     ) -> Container:
         """See `Codec.encode`."""
-        _require_no_channels(model, settings)
+        settings.require_no_channels(model)
         latents = analyse_picture(picture, model, settings, progress)
         return code_latents(latents, picture, model, settings, progress)
 
@@ -45,7 +45,7 @@ class Shallow:
         self, picture: Picture, model: Model, settings: EncodeSettings, progress: Progress = no_progress
     ) -> Trials:
         """See `VariableRate.trials`."""
-        _require_no_channels(model, settings)
+        settings.require_no_channels(model)
         latents = analyse_picture(picture, model, settings, progress)
         request = DecodeRequest(backend=settings.backend, threads=settings.threads)
 
@@ -86,11 +86,6 @@ class Shallow:
     def statistics(self, container: Container, model: Model) -> tuple[GroupStatistics, ...]:
         """See `WithStatistics.statistics`."""
         return shallow_statistics.statistics(container, model)
-
-
-def _require_no_channels(model: Model, settings: EncodeSettings) -> None:
-    if settings.independent_channels:
-        raise RequestError(f"{model.id} has no independent channels: leave that out, or choose an l3ic model")
 
 
 def _describe(segment: Segment, header: Header, stripes: int) -> SegmentInfo:

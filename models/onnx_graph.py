@@ -8,7 +8,7 @@ when it loads the file. The same weights always give the same bytes.
     hyper_encoder                                hyper-analysis layers
     decoder                                      synthesis layers | Clip, Mul 255, Round, Cast to uint8, Transpose
 
-Recurrent transforms stay float32 on both sides: they are run again and again on what is left of the picture.
+Recurrent transforms and the processors of sandwiches stay float32 on both sides: what they take and give is no picture yet.
 """
 
 from collections.abc import Sequence
@@ -106,8 +106,8 @@ def decoder_graph(synthesis: Any) -> bytes:
     )
 
 
-def recurrent_graph(iteration: Any) -> bytes:
-    """Writes one iteration of a recurrent transform.
+def float_graph(iteration: Any) -> bytes:
+    """Writes a transform between floats: one iteration of a recurrent one, or a processor, which has no states.
 
     Args:
         iteration: functional Keras model of data and states, each (n, h, w, channels), to a result and states.

@@ -13,6 +13,9 @@ A recurrent model has an encoder and a decoder that do one iteration each. They 
 (1, channels, h, w), and return a result and the states after it; see `residual_gru`. Or it is one graph of all its
 iterations, which only TensorFlow runs, whatever the backend: an `UnrolledNetwork`.
 
+The processors of a sandwich take and return float32 samples too, with a channel that tells them the quantisation step; see
+`sandwich`. They are its encoder and decoder.
+
 The units are the model's quantisation steps where its codec has no gains. Only codecs with a hyperprior have a
 hyper-encoder; decoding never runs it, for the hyper-synthesis is an integer network (see `integer_net`).
 
@@ -53,11 +56,11 @@ class Network(Protocol):
         ...
 
 
-class RecurrentNetwork(Protocol):
-    """One iteration of a recurrent part of a model, ready to run."""
+class FloatNetwork(Protocol):
+    """A part of a model from floats to floats, ready to run: an iteration of a recurrent one, or a processor."""
 
     def __call__(self, *arrays: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], ...]:
-        """Runs the network on data and states; returns a result and states.
+        """Runs the network on data and, if it is recurrent, states; returns a result and states.
 
         Raises:
             BackendError: the inference runtime failed, for instance for want of memory.
@@ -142,11 +145,9 @@ def load_network(model: Model, part: Part, *, backend: str = BACKENDS[0], thread
     return network
 
 
-def load_recurrent(
-    model: Model, part: Part, *, backend: str = BACKENDS[0], threads: int | None = None
-) -> RecurrentNetwork:
-    """Loads one iteration of a part of a recurrent model; arguments and errors as for `load_network`."""
-    network: RecurrentNetwork = _loaded(model, part, backend, threads, "_recurrent")
+def load_float(model: Model, part: Part, *, backend: str = BACKENDS[0], threads: int | None = None) -> FloatNetwork:
+    """Loads a part of a model from floats to floats; arguments and errors as for `load_network`."""
+    network: FloatNetwork = _loaded(model, part, backend, threads, "_float")
     return network
 
 

@@ -9,7 +9,7 @@ Samples are 0..1 of their range, less one half. The last channel of every input 
 """
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -38,6 +38,8 @@ class SandwichArchitecture:
         pre: U-Net of the pre-processor; None for none at all: the standard codec gets the picture itself, or its luma.
         post: U-Net of the post-processor.
     """
+
+    family: ClassVar[str] = "sandwich"
 
     bottleneck: int = 3
     downsampling: int = 1

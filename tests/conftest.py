@@ -112,3 +112,35 @@ def differentiate() -> "Callable[..., tuple[float, list[npt.NDArray[Any]]]]":
     """Calls a function of arrays; returns its scalar value and the gradient with respect to each array."""
     function: Callable[..., Any] = _beside("gradients").differentiate
     return function
+
+
+@pytest.fixture(scope="session")
+def small_sandwiches(tmp_path_factory: pytest.TempPathFactory) -> "Path":
+    """A folder for NICODEC_MODELS with sandwich-rgb, -gray and -lowres: small U-Nets that count for little."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    pytest.importorskip("keras")
+    import numpy as np
+
+    from nicodec.models.sandwich import SandwichArchitecture
+    from nicodec.models.unet import UNetArchitecture
+    from nicodec.training import export
+    from nicodec.training.checkpoint import RunState
+    from nicodec.training.config import SandwichConfig
+    from nicodec.training.sandwich import build_codec
+
+    small = UNetArchitecture(down=(4, 6), up=(8, 6, 4), stride=2)
+    zoo = tmp_path_factory.mktemp("sandwiches")
+    for name, bottleneck, downsampling in (("rgb", 3, 1), ("gray", 1, 1), ("lowres", 3, 2)):
+        architecture = SandwichArchitecture(bottleneck=bottleneck, downsampling=downsampling, pre=small, post=small)
+        config = SandwichConfig(
+            model=f"sandwich-{name}", architecture=architecture, steps=200, subsampled=bottleneck == 3
+        )
+        codec = build_codec(config)
+        for network in (codec.pre, codec.post):
+            scale = network.get_layer(f"{network.name}_scale")
+            scale.set_weights([np.full_like(scale.get_weights()[0], 0.02)])
+        folder = zoo / config.model / "1"
+        folder.mkdir(parents=True)
+        export.write_entry(codec, config, RunState(), folder, [], 0)
+    return zoo

@@ -33,8 +33,8 @@ def write(codec: ProgressiveCodec, config: ProgressiveConfig, folder: Path, pict
     shape = shape_of(config.architecture)
     for network in (codec.encoder, codec.decoder):
         keras_weights.round_to_half(network)
-    (folder / "encoder.onnx").write_bytes(onnx_graph.recurrent_graph(codec.encoder))
-    (folder / "decoder.onnx").write_bytes(onnx_graph.recurrent_graph(codec.decoder))
+    (folder / "encoder.onnx").write_bytes(onnx_graph.float_graph(codec.encoder))
+    (folder / "decoder.onnx").write_bytes(onnx_graph.float_graph(codec.decoder))
     context = code_entropy.fit(_codes(folder, shape, pictures))
     np.savez_compressed(folder / "entropy.npz", **GruModel(context, shape).to_arrays())  # type: ignore[arg-type]
     encoder_states, decoder_states = (
@@ -80,7 +80,7 @@ def _memories(states: tuple[State, ...]) -> Memories:
 def _codes(folder: Path, shape: GruShape, pictures: list[Path]) -> list[Codes]:
     """The codes of every picture, from the networks as they ship."""
     entry = zoo.Model(id="residual-gru", codec=NUMBER, number=0, hash=b"", revision=1, folder=folder, card={})
-    encoder, decoder = (onnx_runtime.load_recurrent(entry, part, None) for part in ("encoder", "decoder"))
+    encoder, decoder = (onnx_runtime.load_float(entry, part, None) for part in ("encoder", "decoder"))
     networks = Networks(encoder, decoder, shape)
     cropped = (read_cropped(path, _MAX_SIDE, ALIGNMENT) for path in tqdm(pictures, "codes", disable=None))
     return [recurrence.analyse(networks, pixels, LEVELS) for pixels in cropped]

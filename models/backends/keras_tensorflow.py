@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import BackendError
-from ..runtime import Network, Part, RecurrentNetwork
+from ..runtime import FloatNetwork, Network, Part
 from ..zoo import Model
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -24,7 +24,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from .. import keras_weights, l3ic, residual_gru, shallow
+from .. import keras_weights, l3ic, residual_gru, sandwich, shallow
 
 _Card = Mapping[str, Any]
 
@@ -60,9 +60,14 @@ def _gru_architecture(card: _Card) -> residual_gru.GruArchitecture:
     return residual_gru.GruArchitecture(**{name: value for name, value in card.items() if name in names})
 
 
+def _sandwich_architecture(card: _Card) -> sandwich.SandwichArchitecture:
+    return sandwich.SandwichArchitecture.from_json({name: value for name, value in card.items() if name != "family"})
+
+
 _FAMILIES = {
     "l3ic": _Family(_channels, l3ic.analysis, l3ic.synthesis),
     "residual_gru": _Family(_gru_architecture, residual_gru.encoder, residual_gru.decoder),
+    "sandwich": _Family(_sandwich_architecture, sandwich.preprocessor, sandwich.postprocessor),
     "shallow": _Family(_shallow_architecture, shallow.analysis, shallow.synthesis, shallow.hyper_analysis),
 }
 
@@ -85,14 +90,17 @@ def load(model: Model, part: Part, threads: int | None) -> Network:
     return _RUNNERS[part](definition(model, part))
 
 
-def load_recurrent(model: Model, part: Part, threads: int | None) -> RecurrentNetwork:
-    """As `load`, for one iteration of a recurrent model."""
+def load_float(model: Model, part: Part, threads: int | None) -> FloatNetwork:
+    """As `load`, for a `FloatNetwork`."""
     if threads is not None:
         _set_threads(threads)
-    iteration = definition(model, part)
+    network = definition(model, part)
+    alone = len(network.inputs) == 1
 
     def run(*arrays: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], ...]:
-        results = iteration([ops.transpose(array, (0, 2, 3, 1)) for array in arrays], training=False)
+        tensors = [ops.transpose(array, (0, 2, 3, 1)) for array in arrays]
+        # A network without states takes and gives a tensor, not a list of one.
+        results = [network(tensors[0], training=False)] if alone else network(tensors, training=False)
         return tuple(np.asarray(ops.convert_to_numpy(ops.transpose(result, (0, 3, 1, 2)))) for result in results)
 
     return run

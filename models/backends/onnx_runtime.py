@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from ..runtime import Network, Part, RecurrentNetwork, converted
+from ..runtime import FloatNetwork, Network, Part, converted
 from ..zoo import Model
 
 _TYPES = {"tensor(float)": np.float32, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8}
@@ -35,8 +35,8 @@ def load(model: Model, part: Part, threads: int | None) -> Network:
     return run
 
 
-def load_recurrent(model: Model, part: Part, threads: int | None) -> RecurrentNetwork:
-    """Loads `<part>.onnx` of a recurrent model; arguments as for `load`."""
+def load_float(model: Model, part: Part, threads: int | None) -> FloatNetwork:
+    """Loads `<part>.onnx` as a `FloatNetwork`; arguments as for `load`."""
     session = _session(model, part, threads)
     names = [source.name for source in session.get_inputs()]
 

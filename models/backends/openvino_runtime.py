@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ..runtime import Network, Part, RecurrentNetwork, converted
+from ..runtime import FloatNetwork, Network, Part, converted
 from ..zoo import Model
 
 
@@ -26,14 +26,14 @@ def load_bf16(model: Model, part: Part, threads: int | None) -> Network:
     return _load(model, part, threads, "bf16")
 
 
-def load_recurrent(model: Model, part: Part, threads: int | None) -> RecurrentNetwork:
-    """Loads `<part>.onnx` of a recurrent model to compute in float32; arguments as for `load`."""
-    return _load_recurrent(model, part, threads, "f32")
+def load_float(model: Model, part: Part, threads: int | None) -> FloatNetwork:
+    """Loads `<part>.onnx` as a `FloatNetwork` to compute in float32; arguments as for `load`."""
+    return _load_float(model, part, threads, "f32")
 
 
-def load_bf16_recurrent(model: Model, part: Part, threads: int | None) -> RecurrentNetwork:
-    """Loads `<part>.onnx` of a recurrent model to compute in bfloat16 where the processor can; arguments as for `load`."""
-    return _load_recurrent(model, part, threads, "bf16")
+def load_bf16_float(model: Model, part: Part, threads: int | None) -> FloatNetwork:
+    """Loads `<part>.onnx` as a `FloatNetwork` to compute in bfloat16 where the processor can; arguments as for `load`."""
+    return _load_float(model, part, threads, "bf16")
 
 
 def _load(model: Model, part: Part, threads: int | None, precision: str) -> Network:
@@ -46,7 +46,7 @@ def _load(model: Model, part: Part, threads: int | None, precision: str) -> Netw
     return run
 
 
-def _load_recurrent(model: Model, part: Part, threads: int | None, precision: str) -> RecurrentNetwork:
+def _load_float(model: Model, part: Part, threads: int | None, precision: str) -> FloatNetwork:
     compiled = _compiled(model, part, threads, precision)
     count = len(compiled.outputs)
 

@@ -102,7 +102,7 @@ def test_the_onnx_form_computes_the_same(bottleneck: int, samples: "Samples") ->
     network.set_weights([weight + rng.normal(0, 0.1, weight.shape) for weight in network.get_weights()])
     round_to_half(network)
     images = conditioned(samples.photo(48, 64))
-    session = ort.InferenceSession(onnx_graph.recurrent_graph(network), providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(onnx_graph.float_graph(network), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {session.get_inputs()[0].name: images.transpose(0, 3, 1, 2)})
     expected = ops.convert_to_numpy(network(images)).transpose(0, 3, 1, 2)
     np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())

@@ -112,7 +112,7 @@ def test_a_model_codes_as_it_was_trained(samples: "Samples", pictures: Path, tmp
     codec = build_codec(CONFIG)
     progressive_export.write(codec, CONFIG, tmp_path, data.find_pictures(pictures)[:2])
     entry = zoo.Model(id="residual-gru", codec=3, number=1, hash=b"", revision=1, folder=tmp_path, card={})
-    encoder, decoder = (onnx_runtime.load_recurrent(entry, part, None) for part in ("encoder", "decoder"))
+    encoder, decoder = (onnx_runtime.load_float(entry, part, None) for part in ("encoder", "decoder"))
     shape = progressive_export.shape_of(SMALL)
     pixels = samples.photo(64, 96)
     codes = recurrence.analyse(recurrence.Networks(encoder, decoder, shape), pixels, ITERATIONS)

@@ -1,0 +1,205 @@
+"""Sandwiches: a standard codec between two networks, for what it was not made for or simply for smaller files.
+
+Segments: the file of the standard codec as it is, then, if the header has alpha, one alpha segment.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from ..bitstream.container import ColourSpace, Container, Header, Segment
+from ..errors import FormatError, RequestError
+from ..images import Picture
+from ..models.runtime import load_float
+from ..models.zoo import Model
+from . import sandwich_header, sandwich_model, sandwich_networks, standard
+from .alpha import decode_alpha, encode_alpha
+from .base import DecodeRequest, EncodeSettings, Progress, SegmentInfo, no_progress
+from .metadata import chunks_of, picture_of
+from .padding import padded
+from .sandwich_header import SEGMENT, Inner
+from .sandwich_model import SandwichModel
+from .sandwich_networks import Samples
+from .segments import find_payload, payload_of
+from .standard import Pixels
+from .trials import CodedTrials, Trials
+
+_DEFAULT_QUALITY = 50.0
+
+
+class Sandwich:
+    """See the module."""
+
+    id = "sandwich"
+    number = sandwich_header.NUMBER
+
+    def encode(
+        self, picture: Picture, model: Model, settings: EncodeSettings, progress: Progress = no_progress
+    ) -> Container:
+        """See `Codec.encode`."""
+        settings.require_no_channels(model)
+        shape = sandwich_model.load(model)
+        inner = _inner(shape, settings)
+        step = shape.step_at(_DEFAULT_QUALITY if settings.quality is None else settings.quality)
+        network = load_float(model, "encoder", backend=settings.backend, threads=settings.threads)
+        samples = sandwich_networks.to_samples(padded(picture.pixels, shape.downsampling))
+        coded = sandwich_networks.process(network, shape.pre, samples, step, progress)
+        data = standard.encode(inner, _bottleneck(coded, shape), step, subsampled=shape.subsampled)
+        return _container(picture, model, shape, inner, step, data)
+
+    def trials(
+        self, picture: Picture, model: Model, settings: EncodeSettings, progress: Progress = no_progress
+    ) -> Trials:
+        """See `VariableRate.trials`: the pre-processor sees the step, so every trial runs it."""
+        settings.require_no_channels(model)
+        request = DecodeRequest(backend=settings.backend, threads=settings.threads)
+
+        def encode(quality: float) -> Container:
+            return self.encode(picture, model, replace(settings, quality=quality))
+
+        progress(0, 1)
+        return CodedTrials(encode, lambda container: self.decode(container, model, request))
+
+    def decode(
+        self, container: Container, model: Model, request: DecodeRequest, progress: Progress = no_progress
+    ) -> Picture:
+        """See `Codec.decode`."""
+        if request.channels is not None:
+            raise RequestError(f"{model.id} has no independent channels: decode the whole picture")
+        header = container.header
+        samples = sandwich_networks.to_samples(_inner_pixels(container, model))
+        restored = _restored(samples, sandwich_header.step_of(header), model, request, progress)
+        pixels = sandwich_networks.to_pixels(restored[:, : header.height, : header.width])
+        if header.space is ColourSpace.GRAY:
+            pixels = np.ascontiguousarray(pixels[:, :, 1:2])
+        return picture_of(pixels, _alpha(container, request.allow_partial), container)
+
+    def verify(self, container: Container, model: Model) -> None:
+        """See `Codec.verify`."""
+        _inner_pixels(container, model)
+        _alpha(container, False)
+
+    def describe(self, container: Container) -> tuple[SegmentInfo, ...]:
+        """See `Codec.describe`."""
+        sandwich_header.check(container.header)
+        name = standard.CODECS[sandwich_header.inner_of(container.header)].name
+        return tuple(_describe(segment, name) for segment in container.segments)
+
+    def inner_notes(self, model: Model, settings: EncodeSettings) -> tuple[str, ...]:
+        """See `AroundStandard.inner_notes`."""
+        shape = sandwich_model.load(model)
+        inner = _inner(shape, settings)
+        standard.CODECS[inner].require()
+        if inner in shape.trained:
+            return ()
+        trained = " and ".join(standard.CODECS[known].name for known in shape.trained)
+        return (f"{model.id} was trained around {trained}: around {standard.CODECS[inner].name} it may restore less",)
+
+    def inner_file(self, container: Container) -> tuple[bytes, str]:
+        """See `AroundStandard.inner_file`."""
+        sandwich_header.check(container.header)
+        suffix = standard.CODECS[sandwich_header.inner_of(container.header)].suffix
+        return payload_of(container, SEGMENT), suffix
+
+    def restore_inner(
+        self, picture: Picture, step: int, model: Model, request: DecodeRequest, progress: Progress = no_progress
+    ) -> Picture:
+        """See `AroundStandard.restore_inner`."""
+        shape = sandwich_model.load(model)
+        if picture.pixels.shape[2] != shape.channels:
+            kinds = {1: "gray", 3: "colour"}
+            raise RequestError(
+                f"{model.id} restores {kinds[shape.channels]} files, and this one is {kinds[picture.pixels.shape[2]]}: "
+                "choose another model"
+            )
+        samples = sandwich_networks.to_samples(picture.pixels)
+        pixels = sandwich_networks.to_pixels(_restored(samples, step, model, request, progress))
+        alpha = None if shape.downsampling > 1 else picture.alpha
+        lost = ("transparency is lost: the model doubles the size",) if alpha is not picture.alpha else ()
+        return replace(picture, pixels=pixels, alpha=alpha, notes=(*picture.notes, *lost))
+
+
+def _inner(shape: SandwichModel, settings: EncodeSettings) -> Inner:
+    """The standard codec that settings ask for."""
+    if settings.inner is None:
+        return shape.trained[0]
+    for inner, codec in standard.CODECS.items():
+        if codec.name == settings.inner:
+            return inner
+    names = ", ".join(codec.name for codec in standard.CODECS.values())
+    raise RequestError(f"there is no standard codec {settings.inner!r} here: choose one of {names}")
+
+
+def _restored(samples: Samples, step: int, model: Model, request: DecodeRequest, progress: Progress) -> Samples:
+    """What the post-processor makes of what the standard codec restored, at the picture's resolution."""
+    shape = sandwich_model.load(model)
+    network = load_float(model, "decoder", backend=request.backend, threads=request.threads)
+    if shape.downsampling > 1:
+        _, height, width = samples.shape
+        size = shape.downsampling * height, shape.downsampling * width
+        samples = sandwich_networks.resized(samples, *size, Image.Resampling.LANCZOS)
+    return sandwich_networks.process(network, shape.post, samples, step, progress)
+
+
+def _bottleneck(coded: Samples, shape: SandwichModel) -> Pixels:
+    """What the standard codec is to code of what the pre-processor made."""
+    _, height, width = coded.shape
+    factor = shape.downsampling
+    if factor > 1:
+        coded = sandwich_networks.resized(coded, height // factor, width // factor, Image.Resampling.BICUBIC)
+    return sandwich_networks.to_pixels(coded)
+
+
+def _container(picture: Picture, model: Model, shape: SandwichModel, inner: Inner, step: int, data: bytes) -> Container:
+    alpha = picture.alpha is not None
+    halvings = shape.downsampling.bit_length() - 1
+    header = Header(
+        width=picture.width,
+        height=picture.height,
+        space=ColourSpace.GRAY if picture.is_gray else ColourSpace.RGB,
+        alpha=alpha,
+        codec=sandwich_header.NUMBER,
+        model=model.number,
+        model_hash=model.hash,
+        channels=shape.channels,
+        stride_log2=halvings,
+        align_log2=halvings,
+        segments=1 + alpha,
+        extra=sandwich_header.fields(inner, step),
+    )
+    segments = [Segment(SEGMENT, data)]
+    if picture.alpha is not None:
+        segments.append(Segment(SEGMENT + 1, encode_alpha(picture.alpha)))
+    return Container(header, tuple(segments), chunks_of(picture))
+
+
+def _inner_pixels(container: Container, model: Model) -> Pixels:
+    """What the standard codec restores, (h, w, channels).
+
+    Raises:
+        FormatError: header or segment are damaged.
+        ModelError: the model's files are missing or damaged.
+        BackendError: this Pillow cannot do the standard codec.
+    """
+    header = container.header
+    sandwich_header.check(header)
+    shape = sandwich_model.load(model)
+    if (header.channels, 1 << header.stride_log2) != (shape.channels, shape.downsampling):
+        raise FormatError(f"the header does not fit {model.id}: get an undamaged copy of the file")
+    inner, data = sandwich_header.inner_of(header), payload_of(container, SEGMENT)
+    return standard.decode(inner, data, header.latent_height, header.latent_width, header.channels)
+
+
+def _alpha(container: Container, allow_partial: bool) -> Pixels | None:
+    """The alpha plane, None if there is none, or none that may be missing."""
+    header = container.header
+    if not header.alpha:
+        return None
+    data = find_payload(container, SEGMENT + 1) if allow_partial else payload_of(container, SEGMENT + 1)
+    return None if data is None else decode_alpha(data, header.height, header.width)
+
+
+def _describe(segment: Segment, inner: str) -> SegmentInfo:
+    content = f"{inner} file" if segment.index == SEGMENT else "alpha"
+    return SegmentInfo(segment.index, content, segment.size, segment.crc32, "none", None)
