@@ -24,7 +24,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _MAX_QUALITY = 100
 _LOW_OVERLAP = 0.75
 
-STANDARD_NAMES = ("jpeg", "jpeg-444", "webp", "avif", "avif-psnr")
+STANDARD_NAMES = ("jpeg", "jpeg-444", "jpeg-half", "webp", "avif", "avif-psnr")
 """Those of `standards.standards()`."""
 
 _DEFAULT_STANDARDS = ("jpeg", "webp", "avif", "avif-psnr")

@@ -43,7 +43,12 @@ def one_colour_each(pixels: Any, colours: Any) -> Any:
 
 
 def ms_ssim(a: Any, b: Any) -> Any:
-    """Mean MS-SSIM over a batch, differentiable.
+    """Mean of `ms_ssim_of_each` over a batch."""
+    return ops.mean(ms_ssim_of_each(a, b))
+
+
+def ms_ssim_of_each(a: Any, b: Any) -> Any:
+    """MS-SSIM of each image of a batch, differentiable.
 
     Wang, Simoncelli, Bovik 2003. The Gaussian window is applied as two products with banded matrices: on a CPU that is
     several times faster than depthwise convolutions. Contrast terms are clamped to a small positive number because
@@ -55,7 +60,7 @@ def ms_ssim(a: Any, b: Any) -> Any:
         b: the same shape.
 
     Returns:
-        Scalar, 1 for equal images.
+        (n,), 1 for equal images.
     """
     result = 1.0
     exponents = _exponents(min(a.shape[1:3]))
@@ -66,7 +71,7 @@ def ms_ssim(a: Any, b: Any) -> Any:
         result = result * ops.power(ops.maximum(term, 1e-4), weight)
         if not last:
             a, b = (ops.average_pool(x, 2, 2, data_format="channels_last") for x in (a, b))
-    return ops.mean(result)
+    return result
 
 
 def _exponents(side: int) -> list[float]:

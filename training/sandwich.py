@@ -12,7 +12,7 @@ from ..models.keras_ops import ops
 from ..models.resampling import resize
 from ..models.sandwich import COLOURS
 from .config import SandwichConfig
-from .losses import ms_ssim
+from .losses import ms_ssim_of_each
 
 _HALF = 127.5
 """A sample of the codec in the middle of its range."""
@@ -113,10 +113,12 @@ class SandwichCodec(keras.Model):
         square = ops.square(ops.reshape(ops.convert_to_tensor(x[1]), (-1,)))
         loss = config.mse_weight * ops.mean(mse / square) + config.rate_weight * ops.mean(per_sample)
         loss = loss + config.range_weight * ops.mean(outside / ops.sqrt(square))
-        similarity = ms_ssim(pixels + 0.5, restored + 0.5) if config.msssim_weight else ops.zeros(())
-        # One minus MS-SSIM grows with about the power 1.5 of the step on JPEG's own curve.
-        loss = loss + config.msssim_weight * (1.0 - similarity) / ops.mean(square**0.75)
-        values = (loss, COLOURS * ops.mean(per_sample), ops.mean(mse), similarity, ops.mean(outside))
+        similarity = ops.zeros_like(mse)
+        if config.msssim_weight:
+            similarity = ms_ssim_of_each(pixels + 0.5, restored + 0.5)
+            # One minus MS-SSIM grows with about the power 1.5 of the step on JPEG's own curve.
+            loss = loss + config.msssim_weight * ops.mean((1.0 - similarity) / square**0.75)
+        values = (loss, COLOURS * ops.mean(per_sample), ops.mean(mse), ops.mean(similarity), ops.mean(outside))
         for tracker, value in zip(self._trackers.values(), values, strict=True):
             tracker.update_state(value)
         return loss
