@@ -43,6 +43,7 @@ for _command in (
     level_commands.level_speed_command,
     level_commands.strip_command,
     sandwich_commands.proxy_command,
+    sandwich_commands.bottleneck_command,
 ):
     main.add_command(_command)
 

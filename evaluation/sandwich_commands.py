@@ -6,7 +6,11 @@ from pathlib import Path
 
 import click
 
-from . import proxy_fidelity
+from .. import images
+from ..image_formats import find_format
+from ..models import zoo
+from ..outputs import check_target
+from . import bottleneck, proxy_fidelity, strip
 from .sweeps import pictures_of
 
 
@@ -39,3 +43,28 @@ def proxy_command(folder: Path, steps: tuple[int, ...], subsampled: bool, as_jso
             f"{one.step:4}  {one.psnr:6.2f} /{one.proxy_psnr:6.2f}  {one.largest_gap:8.2f} dB  "
             f"{one.bpp:7.3f} /{one.proxy_bpp:7.3f}  {one.largest_rate_gap:11.1%}  {one.gaussian_bpp:12.3f}"
         )
+
+
+@click.command("bottleneck")
+@click.argument("picture", metavar="PICTURE", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--model", "models", multiple=True, required=True, metavar="ID", help="Sandwich model; repeatable.")
+@click.option("--quality", type=click.FloatRange(0, 100), default=50, show_default=True, metavar="Q", help="0 to 100.")
+@click.option("--crop", metavar="WxH+X+Y", help="Detail to show, in pixels. Default: 192x224 in the middle.")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Image.")
+@click.option("-f", "--force", is_flag=True, help="Replace outputs that exist.")
+def bottleneck_command(
+    picture: Path, models: tuple[str, ...], quality: float, crop: str | None, out: Path, force: bool
+) -> None:
+    """A detail of PICTURE, of the standard file inside the sandwich, and of the restored picture, side by side.
+
+    Above each are bits per pixel of the whole file, PSNR and MS-SSIM of the whole picture.
+    """
+    asked = None if crop is None else strip.Crop.parse(crop)
+    chosen = [zoo.find(name) for name in models]
+    find_format(out.suffix)
+    check_target(out, force=force)
+    loaded = images.load(picture)
+    detail = strip.Crop.middle(loaded) if asked is None else asked
+    detail.require_within(loaded)
+    drawn = strip.draw(bottleneck.panels(loaded, chosen, quality, detail))
+    images.save(images.Picture(pixels=drawn, icc=None if loaded.is_gray else loaded.icc), out, force=force)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -12,7 +13,10 @@ pytestmark = pytest.mark.train
 
 pytest.importorskip("keras")
 
+from nicodec import images
+from nicodec.evaluation import bottleneck, strip
 from nicodec.evaluation.__main__ import main
+from nicodec.models import zoo
 
 if TYPE_CHECKING:
     from nicodec.tests.samples import Samples
@@ -38,3 +42,30 @@ def test_the_proxy_stands_beside_libjpeg(options: list[str], samples: "Samples",
     assert rows[0]["bpp"] > rows[1]["bpp"]
     table = CliRunner().invoke(main, command)
     assert len(table.stdout.splitlines()) == 4
+
+
+def test_the_picture_inside_is_shown(
+    small_sandwiches: Path, samples: "Samples", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five panels for two models; the file inside of the first is gray, that of the second of half the size."""
+    monkeypatch.setenv("NICODEC_MODELS", str(small_sandwiches))
+    Image.fromarray(samples.photo(120, 150)).save(tmp_path / "a.png")
+    out = tmp_path / "strip.png"
+    command = ["bottleneck", str(tmp_path / "a.png"), "--model", "sandwich-gray", "--model", "sandwich-lowres"]
+    result = CliRunner().invoke(main, [*command, "--crop", "100x80+20+10", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    with Image.open(out) as image:
+        assert image.width > 5 * 100
+    picture, models = images.load(tmp_path / "a.png"), [zoo.find(f"sandwich-{name}") for name in ("gray", "lowres")]
+    shown = bottleneck.panels(picture, models, 50, strip.Crop(100, 80, 20, 10))
+    assert [panel.pixels.shape for panel in shown] == [(80, 100, channels) for channels in (3, 1, 3, 3, 3)]
+    np.testing.assert_array_equal(shown[0].pixels, picture.pixels[10:90, 20:120])
+    assert np.array_equal(shown[3].pixels[::2], shown[3].pixels[1::2])  # each pixel inside twice
+    assert all(
+        np.corrcoef(panel.pixels[..., 0].ravel(), shown[0].pixels[..., 0].ravel())[0, 1] > 0.8 for panel in shown
+    )
+    again = CliRunner().invoke(main, [*command, "--out", str(out)])
+    assert again.exit_code == 1
+    plain = CliRunner().invoke(main, [*command[:2], "--model", "l3ic-16c", "--out", str(tmp_path / "x.png")])
+    assert plain.exit_code == 2
+    assert not (tmp_path / "x.png").exists()
