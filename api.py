@@ -397,6 +397,8 @@ def restore(
         ModelError: the model is missing or damaged.
         BackendError: the inference runtime is missing or failed.
     """
+    import os
+
     from .codecs.base import DecodeRequest, no_progress
     from .codecs.encoding import around_standard
     from .codecs.standard import estimated_step
@@ -404,13 +406,16 @@ def restore(
 
     chosen = zoo.find(model) if isinstance(model, str) else model
     codec = around_standard(chosen)
+    if step is not None and step not in range(1, 256):
+        raise RequestError(f"a quantisation step of {step} does not exist: choose a whole number from 1 to 255")
+    content = source if isinstance(source, Picture | str | bytes | os.PathLike) else source.read()
+    picture = _as_picture(content, max_pixels)
     with naming(path_of(source)):
-        content = source if isinstance(source, Picture) else _content(source)
-        picture = _as_picture(content, max_pixels)
         if step is None:
             if isinstance(content, Picture):
                 raise RequestError("a picture does not say its quantisation step: give one, 1 to 255")
-            step = estimated_step(content, picture.width * picture.height)
+            data = content if isinstance(content, bytes) else os.fspath(content)
+            step = estimated_step(data, picture.width * picture.height)
         request = DecodeRequest(backend=backend, threads=threads)
         return codec.restore_inner(picture, step, chosen, request, progress or no_progress)
 
@@ -574,11 +579,6 @@ def _as_picture(
     if isinstance(source, np.ndarray):
         return from_array(source)
     return load(source, max_pixels=MAX_PIXELS if max_pixels is None else max_pixels)
-
-
-def _content(source: Source) -> bytes:
-    with opened(source) as stream:
-        return stream.read()
 
 
 def _require_codable(picture: Picture, max_pixels: int | None) -> None:

@@ -6,8 +6,6 @@ that changes values leaves a remark in `Picture.notes`, so that nothing is lost 
 
 import io
 import os
-import threading
-import warnings
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from . import pillow_settings
 from .errors import PictureError, RequestError
 from .image_formats import METADATA, encode, find_format, require_fitting
 from .outputs import atomic_output, check_target
@@ -29,7 +28,6 @@ MAX_PIXELS = 2**28
 _Bytes = npt.NDArray[np.uint8]
 _PathLike = str | os.PathLike[str]
 
-_SETTINGS_LOCK = threading.Lock()
 _HEADER_BYTES = 1 << 16
 # Raster formats that Pillow reads by itself; for EPS, for example, it would start another program.
 _READABLE = (
@@ -144,7 +142,7 @@ def load(source: _PathLike | BinaryIO | bytes, *, max_pixels: int = MAX_PIXELS) 
         PictureError: missing, not readable, not an image, damaged, or too large.
     """
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "the input"
-    with _opened(source, name) as stream, _pillow_settings(max_pixels):
+    with _opened(source, name) as stream, pillow_settings.limited(max_pixels):
         try:
             return _read(stream, max_pixels)
         except PictureError as error:
@@ -237,25 +235,6 @@ def _reading_errors(name: str) -> Generator[None]:
         raise PictureError(f"{name}: no permission to read it: change its permissions or use a copy") from error
     except (OSError, ValueError) as error:
         raise PictureError(f"{name}: cannot be read ({error}): check the path") from error
-
-
-@contextmanager
-def _pillow_settings(max_pixels: int) -> Generator[None]:
-    """Pillow with our pixel limit and silent about oddities of metadata.
-
-    Both settings belong to the whole process, so only one picture is decoded at a time, and they are put back.
-    """
-    from PIL import Image
-
-    with _SETTINGS_LOCK, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        before = Image.MAX_IMAGE_PIXELS
-        # Beyond twice this number Pillow refuses by itself, also for the pictures inside of icons.
-        Image.MAX_IMAGE_PIXELS = max_pixels
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
 
 
 def _read(stream: BinaryIO, max_pixels: int) -> Picture:

@@ -81,8 +81,10 @@ class _Decoder:
 
         opened, is_inner = inner_files.recognised(self.open_source(source), self.model)
         if is_inner and self.model is not None:
+            self._require_whole(source)
             return inner_files.restore(
                 opened,
+                label=label(source),
                 model=self.model,
                 backend=self.backend,
                 threads=self.threads,
@@ -99,6 +101,15 @@ class _Decoder:
                 threads=self.threads,
                 limits=options.limits(self.max_pixels),
                 progress=progress,
+            )
+
+    def _require_whole(self, source: str) -> None:
+        """Refuses options that a bare file of a standard codec has no use for."""
+        if self.channels is not None or self.level is not None or self.allow_partial:
+            from ..errors import RequestError
+
+            raise RequestError(
+                f"{label(source)}: is no .nic file, which --channels, --level and --allow-partial are for: leave them out"
             )
 
     def _write(self, picture: "Picture", target: str) -> tuple[str, ...]:

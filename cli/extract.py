@@ -7,7 +7,7 @@ import click
 
 from . import batch, options, streams
 from .console import Console, human_size
-from .paths import STREAM, Job, plan
+from .paths import STREAM, Job, plan, with_suffix
 
 
 @click.command(
@@ -31,7 +31,7 @@ def command(paths: tuple[str, ...], out_dir: str | None, force: bool, max_pixels
     IN is a .nic file, or - for stdin. OUT is the file to write, or - for stdout; without it, IN's name with the suffix of
     what is inside. With --out-dir every argument is an input.
     """
-    jobs = plan(paths, out_dir, suffix="", is_output=lambda path: True, as_json=console.as_json)
+    jobs = plan(paths, out_dir, suffix=None, is_output=lambda path: True, as_json=console.as_json)
     named = out_dir is None and len(paths) > 1
 
     def take(job: Job) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def command(paths: tuple[str, ...], out_dir: str | None, force: bool, max_pixels
         source = streams.stdin() if job.source == STREAM else job.source
         with naming("stdin" if job.source == STREAM else None):
             data, suffix = extract(source, limits=options.limits(max_pixels))
-        target = job.target if named or job.target == STREAM else job.target + suffix
+        target = job.target if named or job.target == STREAM else with_suffix(job, suffix)
         if target == STREAM:
             streams.write_stdout(data)
         else:

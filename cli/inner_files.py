@@ -1,5 +1,6 @@
 """Bare files of standard codecs, such as JPEGs, where `decode` takes a .nic file and a sandwich model is named."""
 
+import os
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -23,18 +24,20 @@ def recognised(opened: str | bytes | BinaryIO, model: str | None) -> tuple[str |
     if model is None:
         return opened, False
     from ..bitstream.signature import MAGIC
-    from ..codecs.sandwich_header import NUMBER
+    from ..codecs.base import AroundStandard
+    from ..codecs.registry import codec_by_number
     from ..models import zoo
 
-    if zoo.find(model).codec != NUMBER:
+    if not isinstance(codec_by_number(zoo.find(model).codec), AroundStandard):
         return opened, False
-    content = opened if isinstance(opened, str | bytes) else opened.read()
+    content = _readable_twice(opened)
     return content, _start(content, len(MAGIC)) not in (b"", MAGIC)
 
 
 def restore(
     source: str | bytes | BinaryIO,
     *,
+    label: str,
     model: str,
     backend: str,
     threads: int | None,
@@ -47,11 +50,23 @@ def restore(
 
     with (
         console.progress("restoring", "tile") as progress,
-        naming(None if isinstance(source, str) else "stdin"),
+        naming(None if isinstance(source, str) else label),
     ):
         return api.restore(
             source, model=model, max_pixels=max_pixels, backend=backend, threads=threads, progress=progress
         )
+
+
+def _readable_twice(opened: str | bytes | BinaryIO) -> str | bytes:
+    """A path of a regular file as it is; what a pipe holds as bytes."""
+    if isinstance(opened, bytes) or (
+        isinstance(opened, str) and (os.path.isfile(opened) or not os.path.exists(opened))
+    ):
+        return opened
+    from ..sources import opened as opened_source
+
+    with opened_source(opened) as stream:
+        return stream.read()
 
 
 def _start(content: str | bytes, count: int) -> bytes:

@@ -20,7 +20,7 @@ class Job:
 
 
 def plan(
-    paths: Sequence[str], out_dir: str | None, *, suffix: str, is_output: Callable[[str], bool], as_json: bool
+    paths: Sequence[str], out_dir: str | None, *, suffix: str | None, is_output: Callable[[str], bool], as_json: bool
 ) -> list[Job]:
     """Reads the arguments of a command that turns files into files.
 
@@ -30,7 +30,8 @@ def plan(
     Args:
         paths: the positional arguments, at least one.
         out_dir: value of --out-dir; the folder is made if it is not there.
-        suffix: of the outputs, such as ".nic".
+        suffix: of the outputs, such as ".nic"; None if the work finds it: targets that are not given are then without one,
+            and to be completed by `with_suffix`.
         is_output: whether a path can be meant as OUT; if not, the arguments are several inputs.
         as_json: whether stdout is taken by JSON.
 
@@ -46,9 +47,20 @@ def plan(
     target = paths[1] if len(paths) == 2 else _beside(source, suffix)
     if target == STREAM and as_json:
         raise RequestError("the result and --json cannot both go to stdout: give an output file")
-    if target != STREAM and _same(source, target):
-        raise RequestError(f"{source}: input and output are the same file: give another output")
+    if suffix is not None or len(paths) == 2:
+        _require_different(source, target)
     return [Job(source, target)]
+
+
+def with_suffix(job: Job, suffix: str) -> str:
+    """The target of a job that was planned without a suffix.
+
+    Raises:
+        RequestError: it is the source.
+    """
+    target = job.target + suffix
+    _require_different(job.source, target)
+    return target
 
 
 def label(path: str) -> str:
@@ -56,15 +68,20 @@ def label(path: str) -> str:
     return "stdin" if path == STREAM else path
 
 
-def _into_folder(paths: Sequence[str], out_dir: str, suffix: str) -> list[Job]:
+def _require_different(source: str, target: str) -> None:
+    if target != STREAM and _same(source, target):
+        raise RequestError(f"{source}: input and output are the same file: give another output")
+
+
+def _into_folder(paths: Sequence[str], out_dir: str, suffix: str | None) -> list[Job]:
     if STREAM in paths:
         raise RequestError("stdin has no name to use in --out-dir: give IN and OUT instead")
-    jobs = [Job(path, os.path.join(out_dir, Path(path).stem + suffix)) for path in paths]
+    jobs = [Job(path, os.path.join(out_dir, Path(path).stem + (suffix or ""))) for path in paths]
     first: dict[str, str] = {}
     for job in jobs:
         if job.target in first:
             raise RequestError(f"{first[job.target]} and {job.source} would both become {job.target}: rename one")
-        if _same(job.source, job.target):
+        if suffix is not None and _same(job.source, job.target):
             raise RequestError(f"{job.source}: input and output are the same file: give another --out-dir")
         first[job.target] = job.source
     make_folder(out_dir)
@@ -83,11 +100,11 @@ def make_folder(folder: str) -> None:
         raise OutputError(f"{folder}: cannot be made ({error}): give another folder") from error
 
 
-def _beside(source: str, suffix: str) -> str:
+def _beside(source: str, suffix: str | None) -> str:
     if source == STREAM:
         return STREAM
     path = Path(source)
-    return str(path.with_name(path.stem + suffix)) if path.name else source
+    return str(path.with_name(path.stem + (suffix or ""))) if path.name else source
 
 
 def _same(source: str, target: str) -> bool:

@@ -189,8 +189,8 @@ class Codec(Protocol):
 class AroundStandard(Protocol):
     """A codec whose files hold a file of a standard codec, such as JPEG."""
 
-    def inner_notes(self, model: Model, settings: EncodeSettings) -> tuple[str, ...]:
-        """Remarks for people about the standard codec that the settings ask for.
+    def check_inner(self, model: Model, settings: EncodeSettings) -> tuple[str, ...]:
+        """Refuses a standard codec that the settings ask for in vain; returns remarks for people about any other.
 
         Raises:
             RequestError: there is no such standard codec.

@@ -96,7 +96,7 @@ def around_standard(model: Model) -> AroundStandard:
 
 def _inner_notes(model: Model, settings: EncodeSettings) -> tuple[str, ...]:
     """Remarks about the standard codec that the settings ask for, before any work is done."""
-    return () if settings.inner is None else around_standard(model).inner_notes(model, settings)
+    return () if settings.inner is None else around_standard(model).check_inner(model, settings)
 
 
 def _trials(picture: Picture, chosen: Model | Family, settings: EncodeSettings, progress: Progress) -> Trials:

@@ -6,11 +6,10 @@ Segments: the file of the standard codec as it is, then, if the header has alpha
 from dataclasses import replace
 
 import numpy as np
-from PIL import Image
 
 from ..bitstream.container import ColourSpace, Container, Header, Segment
 from ..errors import FormatError, RequestError
-from ..images import Picture
+from ..images import MAX_PIXELS, Picture
 from ..models.runtime import load_float
 from ..models.zoo import Model
 from . import sandwich_header, sandwich_model, sandwich_networks, standard
@@ -20,7 +19,6 @@ from .metadata import chunks_of, picture_of
 from .padding import padded
 from .sandwich_header import SEGMENT, Inner
 from .sandwich_model import SandwichModel
-from .sandwich_networks import Samples
 from .segments import find_payload, payload_of
 from .standard import Pixels
 from .trials import CodedTrials, Trials
@@ -39,24 +37,23 @@ class Sandwich:
     ) -> Container:
         """See `Codec.encode`."""
         settings.require_no_channels(model)
-        shape = sandwich_model.load(model)
-        inner = _inner(shape, settings)
-        step = shape.step_at(_DEFAULT_QUALITY if settings.quality is None else settings.quality)
-        network = load_float(model, "encoder", backend=settings.backend, threads=settings.threads)
-        samples = sandwich_networks.to_samples(padded(picture.pixels, shape.downsampling))
-        coded = sandwich_networks.process(network, shape.pre, samples, step, progress)
-        data = standard.encode(inner, _bottleneck(coded, shape), step, subsampled=shape.subsampled)
-        return _container(picture, model, shape, inner, step, data)
+        step = sandwich_model.load(model).step_at(_DEFAULT_QUALITY if settings.quality is None else settings.quality)
+        return _encoded(picture, model, settings, step, progress)
 
     def trials(
         self, picture: Picture, model: Model, settings: EncodeSettings, progress: Progress = no_progress
     ) -> Trials:
-        """See `VariableRate.trials`: the pre-processor sees the step, so every trial runs it."""
+        """See `VariableRate.trials`: the pre-processor sees the step, so every step takes a run of it."""
         settings.require_no_channels(model)
         request = DecodeRequest(backend=settings.backend, threads=settings.threads)
+        shape = sandwich_model.load(model)
+        coded: dict[int, Container] = {}
 
         def encode(quality: float) -> Container:
-            return self.encode(picture, model, replace(settings, quality=quality))
+            step = shape.step_at(quality)
+            if step not in coded:
+                coded[step] = _encoded(picture, model, settings, step, no_progress)
+            return coded[step]
 
         progress(0, 1)
         return CodedTrials(encode, lambda container: self.decode(container, model, request))
@@ -68,12 +65,12 @@ class Sandwich:
         if request.channels is not None:
             raise RequestError(f"{model.id} has no independent channels: decode the whole picture")
         header = container.header
-        samples = sandwich_networks.to_samples(_inner_pixels(container, model))
-        restored = _restored(samples, sandwich_header.step_of(header), model, request, progress)
-        pixels = sandwich_networks.to_pixels(restored[:, : header.height, : header.width])
+        inner = _inner_pixels(container, model)
+        pixels = _restored(inner, sandwich_header.step_of(header), model, request, progress)
+        pixels = pixels[: header.height, : header.width]
         if header.space is ColourSpace.GRAY:
-            pixels = np.ascontiguousarray(pixels[:, :, 1:2])
-        return picture_of(pixels, _alpha(container, request.allow_partial), container)
+            pixels = pixels[:, :, 1:2]
+        return picture_of(np.ascontiguousarray(pixels), _alpha(container, request.allow_partial), container)
 
     def verify(self, container: Container, model: Model) -> None:
         """See `Codec.verify`."""
@@ -86,8 +83,8 @@ class Sandwich:
         name = standard.CODECS[sandwich_header.inner_of(container.header)].name
         return tuple(_describe(segment, name) for segment in container.segments)
 
-    def inner_notes(self, model: Model, settings: EncodeSettings) -> tuple[str, ...]:
-        """See `AroundStandard.inner_notes`."""
+    def check_inner(self, model: Model, settings: EncodeSettings) -> tuple[str, ...]:
+        """See `AroundStandard.check_inner`."""
         shape = sandwich_model.load(model)
         inner = _inner(shape, settings)
         standard.CODECS[inner].require()
@@ -113,11 +110,30 @@ class Sandwich:
                 f"{model.id} restores {kinds[shape.channels]} files, and this one is {kinds[picture.pixels.shape[2]]}: "
                 "choose another model"
             )
-        samples = sandwich_networks.to_samples(picture.pixels)
-        pixels = sandwich_networks.to_pixels(_restored(samples, step, model, request, progress))
-        alpha = None if shape.downsampling > 1 else picture.alpha
-        lost = ("transparency is lost: the model doubles the size",) if alpha is not picture.alpha else ()
-        return replace(picture, pixels=pixels, alpha=alpha, notes=(*picture.notes, *lost))
+        factor = shape.downsampling
+        if factor**2 * picture.width * picture.height > MAX_PIXELS:
+            raise RequestError(f"{factor} times {picture.width}x{picture.height} is more than {MAX_PIXELS} pixels")
+        pixels = _restored(picture.pixels, step, model, request, progress)
+        kept, lost = picture, []
+        if factor > 1 and picture.alpha is not None:
+            kept = replace(kept, alpha=None)
+            lost.append("transparency is lost: the model doubles the size")
+        if picture.is_gray and picture.icc is not None:
+            kept = replace(kept, icc=None)
+            lost.append("the colour profile is that of a gray picture and is dropped")
+        return replace(kept, pixels=pixels, notes=(*picture.notes, *lost))
+
+
+def _encoded(picture: Picture, model: Model, settings: EncodeSettings, step: int, progress: Progress) -> Container:
+    """A file at a quantisation step."""
+    shape = sandwich_model.load(model)
+    inner = _inner(shape, settings)
+    factor = shape.downsampling
+    standard.CODECS[inner].require_size(-(-picture.height // factor), -(-picture.width // factor))
+    network = load_float(model, "encoder", backend=settings.backend, threads=settings.threads)
+    coded = sandwich_networks.before(network, shape.pre, padded(picture.pixels, factor), step, factor, progress)
+    data = standard.encode(inner, coded, step, subsampled=shape.subsampled)
+    return _container(picture, model, shape, inner, step, data)
 
 
 def _inner(shape: SandwichModel, settings: EncodeSettings) -> Inner:
@@ -131,24 +147,11 @@ def _inner(shape: SandwichModel, settings: EncodeSettings) -> Inner:
     raise RequestError(f"there is no standard codec {settings.inner!r} here: choose one of {names}")
 
 
-def _restored(samples: Samples, step: int, model: Model, request: DecodeRequest, progress: Progress) -> Samples:
+def _restored(inner: Pixels, step: int, model: Model, request: DecodeRequest, progress: Progress) -> Pixels:
     """What the post-processor makes of what the standard codec restored, at the picture's resolution."""
     shape = sandwich_model.load(model)
     network = load_float(model, "decoder", backend=request.backend, threads=request.threads)
-    if shape.downsampling > 1:
-        _, height, width = samples.shape
-        size = shape.downsampling * height, shape.downsampling * width
-        samples = sandwich_networks.resized(samples, *size, Image.Resampling.LANCZOS)
-    return sandwich_networks.process(network, shape.post, samples, step, progress)
-
-
-def _bottleneck(coded: Samples, shape: SandwichModel) -> Pixels:
-    """What the standard codec is to code of what the pre-processor made."""
-    _, height, width = coded.shape
-    factor = shape.downsampling
-    if factor > 1:
-        coded = sandwich_networks.resized(coded, height // factor, width // factor, Image.Resampling.BICUBIC)
-    return sandwich_networks.to_pixels(coded)
+    return sandwich_networks.behind(network, shape.post, inner, step, shape.downsampling, progress)
 
 
 def _container(picture: Picture, model: Model, shape: SandwichModel, inner: Inner, step: int, data: bytes) -> Container:

@@ -106,9 +106,8 @@ class SandwichModel:
             net.alignment >= 1 and net.halo <= _MOST_HALO and net.halo % net.alignment == 0
             for net in (self.pre, self.post)
         )
-        if not (
-            nets and self.channels in (1, 3) and self.downsampling in (1, 2) and 1 <= self.steps[1] < self.steps[0]
-        ):
+        kinds = self.channels in (1, 3) and self.downsampling in (1, 2) and bool(self.trained)
+        if not (nets and kinds and 1 <= self.steps[1] < self.steps[0]):
             raise FormatError("the model's numbers are damaged: reinstall the model")
 
 

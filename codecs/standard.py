@@ -2,7 +2,8 @@
 
 import io
 import math
-import warnings
+import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError, features
 
-from ..errors import BackendError, FormatError
+from .. import pillow_settings
+from ..errors import BackendError, FormatError, NicodecError, RequestError
+from ..models.libjpeg import flat_jpeg
 from .sandwich_header import Inner
 
 Pixels = npt.NDArray[np.uint8]
 
-_COEFFICIENTS = 64
 _MODES = {1: "L", 3: "RGB"}
+
+_MOST_SCANS = 100
+"""Of a JPEG: each costs a pass over the whole picture, however few bytes it has. libjpeg writes 10 at most."""
+
+_SCAN = b"\xff\xda"
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,7 @@ class StandardCodec:
         name: for people and `--inner`.
         suffix: of its files, with the dot.
         pillow: its name in Pillow.
+        longest: side in pixels that it can hold.
         feature: that Pillow must have been built with, None if none.
     """
 
@@ -35,7 +43,8 @@ class StandardCodec:
     name: str
     suffix: str
     pillow: str
-    feature: str | None
+    longest: int
+    feature: str | None = None
 
     def require(self) -> None:
         """Refuses a codec that this Pillow cannot do.
@@ -48,14 +57,25 @@ class StandardCodec:
                 f"this Pillow was built without {self.name}: install Pillow's own wheels (pip install --force-reinstall pillow)"
             )
 
+    def require_size(self, height: int, width: int) -> None:
+        """Refuses a picture that the codec cannot hold.
+
+        Raises:
+            RequestError: a side is too long.
+        """
+        if max(height, width) > self.longest:
+            raise RequestError(
+                f"{width}x{height} is over {self.longest} pixels a side, more than {self.name} holds: make it smaller"
+            )
+
 
 CODECS = {
     codec.inner: codec
     for codec in (
-        StandardCodec(Inner.JPEG, "jpeg", ".jpg", "JPEG", None),
-        StandardCodec(Inner.WEBP, "webp", ".webp", "WEBP", "webp"),
-        StandardCodec(Inner.AVIF, "avif", ".avif", "AVIF", "avif"),
-        StandardCodec(Inner.JPEG2000, "jpeg2000", ".jp2", "JPEG2000", "jpg_2000"),
+        StandardCodec(Inner.JPEG, "jpeg", ".jpg", "JPEG", 65500),
+        StandardCodec(Inner.WEBP, "webp", ".webp", "WEBP", 16383, "webp"),
+        StandardCodec(Inner.AVIF, "avif", ".avif", "AVIF", 65535, "avif"),
+        StandardCodec(Inner.JPEG2000, "jpeg2000", ".jp2", "JPEG2000", 65535, "jpg_2000"),
     )
 }
 
@@ -70,18 +90,27 @@ def encode(inner: Inner, pixels: Pixels, step: int, *, subsampled: bool) -> byte
         subsampled: whether colour has half the resolution, where the codec has the choice.
 
     Raises:
-        BackendError: this Pillow cannot do the codec.
+        RequestError: the picture is too large for the codec.
+        BackendError: this Pillow cannot do the codec, or fails.
     """
     codec = CODECS[inner]
     codec.require()
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    stream = io.BytesIO()
-    image.save(stream, codec.pillow, **_options(inner, step, gray=pixels.shape[2] == 1, subsampled=subsampled))
-    return stream.getvalue()
+    codec.require_size(*pixels.shape[:2])
+    try:
+        if inner is Inner.JPEG:
+            return flat_jpeg(pixels, step, subsampled=subsampled, progressive=True)
+        image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        stream = io.BytesIO()
+        image.save(stream, codec.pillow, **_options(inner, step, gray=pixels.shape[2] == 1, subsampled=subsampled))
+        return stream.getvalue()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BackendError(
+            f"Pillow failed to write the {codec.name} file ({_one_line(error)}): update Pillow"
+        ) from error
 
 
 def decode(inner: Inner, data: bytes, height: int, width: int, channels: int) -> Pixels:
-    """The pixels of a file of the standard codec, (height, width, channels).
+    """The pixels of a file of the standard codec, (height, width, channels); of an animation, those of the first frame.
 
     Raises:
         FormatError: the file is damaged, of another codec, size or number of channels.
@@ -89,18 +118,29 @@ def decode(inner: Inner, data: bytes, height: int, width: int, channels: int) ->
     """
     codec = CODECS[inner]
     codec.require()
+    if inner is Inner.JPEG and data.count(_SCAN) > _MOST_SCANS:
+        raise FormatError(f"the jpeg file inside has more than {_MOST_SCANS} scans: get an undamaged copy")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            with Image.open(io.BytesIO(data), formats=(codec.pillow,)) as image:
-                # Before anything is decoded: what that costs depends on the size.
-                _require_same(codec, image, height, width, channels)
-                return np.asarray(image).reshape(height, width, channels)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, Warning) as error:
-        if isinstance(error, FormatError):
-            raise
-        reason = " ".join(str(error).split())[:200]
-        raise FormatError(f"the {codec.name} file inside is damaged ({reason}): get an undamaged copy") from error
+        with ExitStack() as stack:
+            stack.enter_context(pillow_settings.limited(height * width))
+            image = stack.enter_context(Image.open(io.BytesIO(data), formats=(codec.pillow,)))
+            # Before anything is decoded: what that costs depends on the size.
+            _require_same(codec, image, height, width, channels)
+            samples = np.asarray(image)
+    except (NicodecError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        raise FormatError(f"the file inside is no {codec.name} file: get an undamaged copy") from error
+    except Image.DecompressionBombError as error:
+        raise FormatError(
+            f"the {codec.name} file inside has more pixels than the header says: get an undamaged copy"
+        ) from error
+    except Exception as error:  # whatever Pillow's plugins raise for damaged files
+        raise FormatError(
+            f"the {codec.name} file inside is damaged ({_one_line(error)}): get an undamaged copy"
+        ) from error
+    # WebP has no gray: what was gray comes back as equal colours.
+    return samples[..., 1:2] if samples.ndim == 3 and channels == 1 else samples.reshape(height, width, channels)
 
 
 def _require_same(codec: StandardCodec, image: Any, height: int, width: int, channels: int) -> None:
@@ -109,7 +149,7 @@ def _require_same(codec: StandardCodec, image: Any, height: int, width: int, cha
             f"the {codec.name} file inside has {image.width}x{image.height} pixels, the header says {width}x{height}: "
             "get an undamaged copy"
         )
-    if image.mode != _MODES[channels]:
+    if image.mode not in (_MODES[channels], "RGB"):
         raise FormatError(
             f"the {codec.name} file inside has samples of the kind {image.mode}, not {_MODES[channels]}: "
             "get an undamaged copy"
@@ -118,17 +158,16 @@ def _require_same(codec: StandardCodec, image: Any, height: int, width: int, cha
 
 def _options(inner: Inner, step: int, *, gray: bool, subsampled: bool) -> dict[str, Any]:
     """What Pillow is to be told."""
-    subsampling = "4:2:0" if subsampled else "4:4:4"
-    if inner is Inner.JPEG:
-        # No quality: with one, Pillow scales the tables by it.
-        tables = [[step] * _COEFFICIENTS] * (1 if gray else 2)
-        colour = {} if gray else {"subsampling": subsampling}
-        return {"optimize": True, "progressive": True, "qtables": tables, **colour}
     if inner is Inner.WEBP:
         return {"quality": quality_of(step), "method": 6}
     if inner is Inner.AVIF:
+        subsampling = "4:2:0" if subsampled else "4:4:4"
         return {"quality": quality_of(step), "subsampling": "4:0:0" if gray else subsampling, "speed": 6}
     return {"quality_mode": "dB", "quality_layers": [decibel_of(step)], "irreversible": True}
+
+
+def _one_line(error: Exception) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__)[:200]
 
 
 def quality_of(step: float) -> int:
@@ -149,21 +188,31 @@ def decibel_of(step: float) -> float:
     return 34.9 - 3.75 * math.log2(step / 20.0)
 
 
-def estimated_step(data: bytes, pixels: int) -> int:
+def estimated_step(source: str | bytes, pixels: int) -> int:
     """The quantisation step of a file, 1..255: of a JPEG, the geometric mean of its luma table; else from its size.
 
     Args:
-        data: an image file.
+        source: path or content of an image file that has been read before.
         pixels: width x height.
     """
+    table = _luma_table(source, pixels)
+    if table:
+        return int(np.clip(np.rint(np.exp(np.mean(np.log(np.maximum(table, 1))))), 1, 255))
+    size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
+    return _step_of_rate(8 * size / pixels)
+
+
+def _luma_table(source: str | bytes, pixels: int) -> list[int]:
+    """The first quantisation table of a JPEG; empty if there is none."""
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+        with (
+            pillow_settings.limited(pixels),
+            Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=("JPEG",)) as image,
+        ):
             tables: dict[int, list[int]] = getattr(image, "quantization", {})
-            if 0 in tables:
-                return int(np.clip(np.rint(np.exp(np.mean(np.log(np.maximum(tables[0], 1))))), 1, 255))
+            return list(tables.get(0, []))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        pass
-    return _step_of_rate(8 * len(data) / pixels)
+        return []
 
 
 def _step_of_rate(bpp: float) -> int:
@@ -172,4 +221,4 @@ def _step_of_rate(bpp: float) -> int:
     >>> _step_of_rate(1.83), _step_of_rate(0.282)
     (10, 80)
     """
-    return int(np.clip(round(10.0 * (1.83 / bpp) ** 1.112), 1, 255))
+    return int(np.clip(round(10.0 * (1.83 / bpp) ** 1.112), 1, 255)) if bpp > 0 else 255

@@ -116,7 +116,7 @@ def _mean(step: int, subsampled: bool, ones: Sequence[_One]) -> Fidelity:
         subsampled=subsampled,
         psnr=mean([one.psnr for one in ones]),
         proxy_psnr=mean([one.proxy_psnr for one in ones]),
-        largest_gap=max(abs(one.psnr - one.proxy_psnr) for one in ones),
+        largest_gap=max(0.0 if one.psnr == one.proxy_psnr else abs(one.psnr - one.proxy_psnr) for one in ones),
         bpp=mean([one.bpp for one in ones]),
         proxy_bpp=mean([one.proxy_bpp for one in ones]),
         gaussian_bpp=mean([one.gaussian_bpp for one in ones]),

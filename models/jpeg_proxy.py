@@ -35,6 +35,9 @@ _NEUTRAL = np.array([0.0, _OFFSET, _OFFSET], np.float32)
 _NEGATIVE_SLOPE = 0.01
 """Of the exponential unit that keeps a trained step from becoming negative."""
 
+_LEAST_STEP = 0.01
+"""Where that unit, and the step, ends without a `min_qstep`."""
+
 _TINY = 1e-12
 
 
@@ -149,7 +152,7 @@ class EncodeDecodeIntra(keras.layers.Layer):
         use_jpeg_rate_model: which rate.
         qstep_init: the step, or what it is at first.
         train_qstep: whether it is a trainable weight.
-        min_qstep: what the step is above.
+        min_qstep: what is added to every step, trained or given, so that it stays above.
         jpeg_clip_to_image_max: whether results are clipped to 0..image_max; not if they are differences.
         convert_to_yuv: whether the codec converts RGB to YCbCr. Without it every channel is coded as gray, which leaves
             the choice of a colour space to what is trained.
@@ -192,7 +195,7 @@ class EncodeDecodeIntra(keras.layers.Layer):
         self.built = True
 
     def get_qstep(self) -> Any:
-        """The step that is in force, above `min_qstep`."""
+        """The step that is in force, `min_qstep` included."""
         return self._positive(self.qstep)
 
     def is_codec_proxy_420(self) -> bool:
@@ -227,7 +230,7 @@ class EncodeDecodeIntra(keras.layers.Layer):
         return ops.concatenate(restored, axis=-1), sum(rates[1:], start=rates[0])
 
     def _positive(self, step: Any) -> Any:
-        return ops.elu(step, alpha=_NEGATIVE_SLOPE) + self.min_qstep
+        return ops.maximum(ops.elu(step, alpha=_NEGATIVE_SLOPE) + self.min_qstep, _LEAST_STEP)
 
     def _code(self, inputs: Any, step: Any, image_max: float) -> tuple[Any, Any]:
         """Codes up to three channels."""

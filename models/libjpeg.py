@@ -1,6 +1,7 @@
 """The real JPEG that the differentiable one stands for: libjpeg, by Pillow, with one step for all coefficients."""
 
 import io
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,21 +15,36 @@ _SCAN = b"\xff\xda"
 """The marker after which the coefficients come, and which no other part of a baseline file contains."""
 
 
-def flat_jpeg(pixels: npt.NDArray[np.uint8], step: int, *, subsampled: bool = False) -> bytes:
+def flat_jpeg(
+    pixels: npt.NDArray[np.uint8], step: int, *, subsampled: bool = False, progressive: bool = False
+) -> bytes:
     """A JPEG file whose quantisation tables hold a single value.
 
     Args:
         pixels: (h, w) or (h, w, 1) for gray, (h, w, 3) for RGB.
         step: 1..255.
         subsampled: whether the colour of RGB is stored at half the resolution.
+        progressive: in several scans, which makes large files smaller.
+
+    Raises:
+        OSError: libjpeg cannot write a picture of that size.
     """
-    stream = io.BytesIO()
     image = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
     table = [step] * _COEFFICIENTS
+    gray = image.mode == "L"
+    colour = {} if gray else {"subsampling": "4:2:0" if subsampled else "4:4:4"}
     # No quality: with one, Pillow scales the tables by it, at 100 to tables of ones.
-    colour = {} if image.mode == "L" else {"subsampling": "4:2:0" if subsampled else "4:4:4"}
-    tables = [table] if image.mode == "L" else [table, table]
-    image.save(stream, "JPEG", optimize=True, qtables=tables, **colour)
+    options = {"qtables": [table] if gray else [table, table], **colour}
+    try:
+        return _saved(image, optimize=True, progressive=progressive, **options)
+    except OSError:
+        # Files that need more than the buffer that Pillow expects them to fit in, such as noise at small steps.
+        return _saved(image, **options)
+
+
+def _saved(image: Any, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", **options)
     return stream.getvalue()
 
 

@@ -106,11 +106,11 @@ def decoder_graph(synthesis: Any) -> bytes:
     )
 
 
-def float_graph(iteration: Any) -> bytes:
+def float_graph(transform: Any) -> bytes:
     """Writes a transform between floats: one iteration of a recurrent one, or a processor, which has no states.
 
     Args:
-        iteration: functional Keras model of data and states, each (n, h, w, channels), to a result and states.
+        transform: functional Keras model of data and states, each (n, h, w, channels), to a result and states.
 
     Returns:
         An ONNX file from float32 tensors (n, channels, h, w), named as the model's inputs, to float32 tensors of that
@@ -121,15 +121,15 @@ def float_graph(iteration: Any) -> bytes:
         ModelError: a weight is beyond the range of half precision.
     """
     graph = GraphWriter()
-    entries = [tensor.name for tensor in iteration.inputs]
+    entries = [tensor.name for tensor in transform.inputs]
     exits = ["result", *(f"{name}_next" for name in entries[1:])]
-    for found, name in zip(add_layers(graph, iteration, *entries), exits, strict=True):
+    for found, name in zip(add_layers(graph, transform, *entries), exits, strict=True):
         graph.add("Identity", found, output=name)
     return graph.serialise(
-        iteration.name,
-        _purpose(iteration),
-        _float_ports(iteration.inputs, entries),
-        _float_ports(iteration.outputs, exits),
+        transform.name,
+        _purpose(transform),
+        _float_ports(transform.inputs, entries),
+        _float_ports(transform.outputs, exits),
     )
 
 

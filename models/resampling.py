@@ -44,7 +44,7 @@ def resize(images: Any, height: int, width: int, method: str) -> Any:
     return ops.einsum("yh,nhwc,xw->nyxc", rows, ops.cast(images, "float32"), columns)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def resizing_matrix(size: int, new_size: int, method: str) -> npt.NDArray[np.float32]:
     """What resizing multiplies an axis by, (new_size, size); its rows sum to 1.
 

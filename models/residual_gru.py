@@ -57,7 +57,7 @@ class GruArchitecture:
     width: float = 1.0
     codes: int = 32
     reconstruction: Reconstruction = "additive"
-    growth: float = 1.15
+    growth: float = 1.0
 
     def gain(self, iteration: int) -> float:
         """What the encoder's input is multiplied by, and what is added to the picture divided by."""

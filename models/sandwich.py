@@ -5,7 +5,8 @@ arXiv 2402.05887, section III: each is a network of single pixels plus a U-Net t
 published ones they see the codec's quantisation step too, so that one model serves all rates; and the network of single
 pixels has a linear path beside its sines, so that it starts as the colour conversion that it would have to learn.
 
-Samples are 0..1 of their range, less one half. The last channel of every input is `condition` of the step.
+Samples are 0..1 of their range, less one half. The last channel of every input is log2(step) / 8 - 1/2 everywhere: -1/2 for
+the finest step, 1/2 for the coarsest.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -66,15 +67,6 @@ class SandwichArchitecture:
 
 def _unet_of(values: dict[str, Any]) -> UNetArchitecture:
     return UNetArchitecture(**{**values, "down": tuple(values["down"]), "up": tuple(values["up"])})
-
-
-def condition(step: npt.ArrayLike) -> Any:
-    """What the networks are told of a quantisation step, 1..255: -0.5 for the finest, 0.5 for the coarsest.
-
-    >>> float(condition(16.0))
-    0.0
-    """
-    return np.log2(np.asarray(step, np.float32)) / np.float32(8) - np.float32(0.5)
 
 
 def preprocessor(architecture: SandwichArchitecture) -> Any:

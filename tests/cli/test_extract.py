@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,3 +115,37 @@ def test_a_nic_file_names_its_own_model(folder: Path, go: Go) -> None:
     piped = go("decode", "-m", "sandwich-rgb", "-", "y.png", data=(folder / "a.nic").read_bytes())
     assert piped.exit_code == 0, piped.stderr
     assert (folder / "y.png").read_bytes() == (folder / "x.png").read_bytes()
+
+
+def test_an_input_is_never_replaced(folder: Path, go: Go) -> None:
+    assert go("encode", "-m", "sandwich-rgb", "a.png").exit_code == 0
+    data = (folder / "a.nic").read_bytes()
+    (folder / "photo.jpg").write_bytes(data)
+    for arguments in (("photo.jpg",), ("--out-dir", ".", "photo.jpg"), ("photo.jpg", "photo.jpg")):
+        result = go("extract", "--force", *arguments)
+        assert result.exit_code == 2
+        assert "same file" in result.stderr
+    assert (folder / "photo.jpg").read_bytes() == data
+    (folder / "photo").write_bytes(data)
+    assert go("extract", "--force", "photo").exit_code == 0
+    assert (folder / "photo.jpg").read_bytes()[:2] == b"\xff\xd8"
+
+
+def test_a_bare_file_has_no_levels(folder: Path, go: Go) -> None:
+    assert go("encode", "-m", "sandwich-rgb", "a.png").exit_code == 0
+    assert go("extract", "a.nic").exit_code == 0
+    for option in (("--level", "3"), ("--channels", "0"), ("--allow-partial",)):
+        result = go("decode", "-m", "sandwich-rgb", *option, "a.jpg", "x.png")
+        assert result.exit_code == 2
+        assert "no .nic file" in result.stderr
+    assert not (folder / "x.png").exists()
+
+
+def test_pipes_with_names_are_read_once(folder: Path, go: Go) -> None:
+    assert go("encode", "-m", "sandwich-rgb", "a.png").exit_code == 0
+    os.mkfifo(folder / "pipe")
+    writer = threading.Thread(target=lambda: (folder / "pipe").write_bytes((folder / "a.nic").read_bytes()))
+    writer.start()
+    result = go("decode", "-m", "sandwich-rgb", "pipe", "x.png")
+    writer.join()
+    assert result.exit_code == 0, result.stderr

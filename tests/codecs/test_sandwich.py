@@ -14,13 +14,12 @@ from PIL import Image, features
 
 import nicodec
 from nicodec import api
-from nicodec.bitstream import container as nic
 from nicodec.bitstream.container import Container, Segment
 from nicodec.codecs import sandwich_header, sandwich_model, standard, tiling
 from nicodec.codecs.base import DecodeRequest, EncodeSettings
 from nicodec.codecs.sandwich import Sandwich
 from nicodec.codecs.sandwich_header import Inner
-from nicodec.errors import BackendError, FormatError, NicodecError, RequestError
+from nicodec.errors import BackendError, FormatError, RequestError
 from nicodec.images import Picture, from_array
 from nicodec.metrics.psnr import psnr
 from nicodec.models import zoo
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.train
 
 CODEC = Sandwich()
+FIELDS = ("model", "steps", "architecture", "subsampled", "qsteps", "stages")
 NAMES = ("rgb", "gray", "lowres")
 
 
@@ -170,8 +170,6 @@ def test_other_standard_codecs_work_with_a_remark(
 ) -> None:
     if not features.check(feature):
         pytest.skip(f"this Pillow has no {inner}")
-    if (name, inner) == ("gray", "webp"):
-        pytest.skip("WebP has no gray")
     pixels = samples.photo(96, 128)
     encoded = api.encode_with_details(pixels, model=f"sandwich-{name}", inner=inner)
     assert any("trained around jpeg" in note and inner in note for note in encoded.notes)
@@ -231,7 +229,7 @@ def test_other_backends_agree(model_of: Callable[[str], Model], coded: Container
         ({"extra": b""}, "does not name a standard codec"),
         ({"extra": bytes((9, 20))}, "number 9"),
         ({"extra": bytes((1, 0))}, "step of zero"),
-        ({"extra": bytes((2, 20))}, "webp file inside is damaged"),
+        ({"extra": bytes((2, 20))}, "is no webp file"),
         ({"channels": 1}, "does not fit"),
         ({"channels": 2}, "geometry"),
         ({"stride_log2": 1, "align_log2": 1}, "does not fit"),
@@ -273,22 +271,99 @@ def test_transparency_may_be_lost_on_request(model_of: Callable[[str], Model], s
         CODEC.decode(cut, model, DecodeRequest())
 
 
-@settings(max_examples=60, deadline=None)
-@given(at=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255))
-def test_changed_bytes_never_crash(at: float, value: int, model_of: Callable[[str], Model], coded: Container) -> None:
-    inner = bytearray(coded.segments[0].payload)
-    inner[int(at * len(inner))] = value
-    changed = replace(coded, segments=(Segment(0, bytes(inner)),))
-    try:
-        restored = CODEC.decode(nic.read(nic.write(changed)), model_of("rgb"), DecodeRequest())
-    except NicodecError:
-        return
-    assert restored.pixels.shape == (61, 90, 3)
+@pytest.mark.parametrize("inner", list(Inner))
+def test_changed_bytes_never_crash(inner: Inner, model_of: Callable[[str], Model], coded: Container) -> None:
+    """Whatever Pillow's plugins raise for damaged files becomes one of our errors."""
+    codec = standard.CODECS[inner]
+    if codec.feature is not None and not features.check(codec.feature):
+        pytest.skip(f"this Pillow has no {codec.name}")
+    pixels = standard.decode(Inner.JPEG, coded.segments[0].payload, 61, 90, 3)
+    whole = standard.encode(inner, pixels, 20, subsampled=True)
+    rng, errors = np.random.default_rng(inner), 0
+    for _ in range(150):
+        data = bytearray(whole)
+        for at in rng.integers(len(data), size=rng.integers(1, 4)):
+            data[at] = rng.integers(256)
+        try:
+            assert standard.decode(inner, bytes(data), 61, 90, 3).shape == (61, 90, 3)
+        except FormatError:
+            errors += 1
+    assert errors > 0
+
+
+def test_large_files_inside_are_not_refused_for_their_size(samples: "Samples") -> None:
+    """Pillow's own limit of 89 megapixels is not ours; what the header does not say is refused before it is decoded."""
+    plain = Image.new("L", (10000, 9500), 90)
+    stream = io.BytesIO()
+    plain.save(stream, "JPEG")
+    assert standard.decode(Inner.JPEG, stream.getvalue(), 9500, 10000, 1).shape == (9500, 10000, 1)
+    with pytest.raises(FormatError, match="the header says 10000x9000"):
+        standard.decode(Inner.JPEG, stream.getvalue(), 9000, 10000, 1)
+    with pytest.raises(FormatError, match="more pixels than the header says"):
+        standard.decode(Inner.JPEG, stream.getvalue(), 64, 64, 1)
+    small = standard.encode(Inner.JPEG, samples.photo(64, 64), 20, subsampled=True)
+    sizes = small.index(b"\x00\x40\x00\x40")
+    bomb = small[:sizes] + (15000).to_bytes(2, "big") * 2 + small[sizes + 4 :]
+    with pytest.raises(FormatError, match="more pixels than the header says"):
+        standard.decode(Inner.JPEG, bomb, 64, 64, 3)
+
+
+def test_endless_scans_are_refused(coded: Container) -> None:
+    data = coded.segments[0].payload
+    scan = data.rindex(b"\xff\xda")
+    with pytest.raises(FormatError, match="scans"):
+        standard.decode(Inner.JPEG, data[:scan] + 200 * data[scan:-2] + data[-2:], 61, 90, 3)
+
+
+@pytest.mark.usefixtures("installed")
+def test_sides_that_the_standard_codec_cannot_hold_are_refused() -> None:
+    wide = np.zeros((1, 16500, 3), np.uint8)
+    with pytest.raises(RequestError, match="16383"):
+        nicodec.encode(wide, model="sandwich-rgb", inner="webp")
+    with pytest.raises(RequestError, match="65500"):
+        nicodec.encode(np.zeros((65535, 1, 3), np.uint8), model="sandwich-rgb")
+
+
+@pytest.mark.usefixtures("installed")
+def test_steps_and_profiles_of_bare_files(samples: "Samples") -> None:
+    gray = Picture(pixels=samples.photo(8, 8)[..., :1], icc=b"gray profile")
+    restored = api.restore(gray, model="sandwich-gray", step=20)
+    assert restored.icc is None
+    assert any("profile" in note for note in restored.notes)
+    for step in (0, 256, -3):
+        with pytest.raises(RequestError, match="1 to 255"):
+            api.restore(gray, model="sandwich-gray", step=step)
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_codec_makes_of_a_picture_what_training_measured(small_sandwiches: Path, samples: "Samples") -> None:
+    """Both networks, told the same step, restore the same picture."""
+    from nicodec.models import keras_weights
+    from nicodec.training import sandwich_family
+    from nicodec.training.config import config_from_json
+    from nicodec.training.sandwich import build_codec
+
+    card = zoo.open_folder(small_sandwiches / "sandwich-lowres" / "1").card
+    rest = {key: value for key, value in card["training"].items() if key in FIELDS}
+    config = config_from_json({"family": "sandwich", **rest})
+    codec = build_codec(config)  # type: ignore[arg-type]
+    for network, part in ((codec.pre, "encoder"), (codec.post, "decoder")):
+        keras_weights.load_from_onnx(small_sandwiches / "sandwich-lowres" / "1" / f"{part}.onnx", network)
+    pixels = samples.photo(64, 96)
+    _, decibel, _ = sandwich_family.measure_one(codec, config, pixels, 22)  # type: ignore[arg-type]
+    data = nicodec.encode(pixels, model="sandwich-lowres", quality=50)
+    assert psnr(pixels, nicodec.decode(data).pixels) == pytest.approx(decibel, abs=0.02)
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"halo": np.array([5, 8])}, {"steps": np.array([5, 100])}, {"channels": np.array(2)}, {"trained": np.array([77])}],
+    [
+        {"halo": np.array([5, 8])},
+        {"steps": np.array([5, 100])},
+        {"channels": np.array(2)},
+        {"trained": np.array([77])},
+        {"trained": np.array([], np.uint8)},
+    ],
 )
 def test_damaged_numbers_of_a_model_are_refused(change: dict[str, Any], model_of: Callable[[str], Model]) -> None:
     arrays = sandwich_model.load(model_of("rgb")).to_arrays()

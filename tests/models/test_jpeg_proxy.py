@@ -137,9 +137,11 @@ def test_the_gaussian_rate_is_the_entropy_of_noise() -> None:
     assert float(to_numpy(none[0])) == 0.0
 
 
-def test_steps_stay_above_the_least() -> None:
+def test_steps_stay_positive() -> None:
     assert float(to_numpy(EncodeDecodeIntra(qstep_init=30.0).get_qstep())) == 30.0
+    assert float(to_numpy(EncodeDecodeIntra(qstep_init=30.0, min_qstep=1.0).get_qstep())) == 31.0
     assert float(to_numpy(EncodeDecodeIntra(qstep_init=-300.0, min_qstep=1.0).get_qstep())) == pytest.approx(0.99)
+    assert float(to_numpy(EncodeDecodeIntra(qstep_init=-300.0).get_qstep())) > 0.0
     assert len(EncodeDecodeIntra().trainable_variables) == 1
     assert not EncodeDecodeIntra(train_qstep=False).trainable_variables
     assert EncodeDecodeIntra(downsample_chroma=True).is_codec_proxy_420()
@@ -191,3 +193,10 @@ def test_coefficients_are_those_of_libjpeg(samples: "Samples") -> None:
     block = to_numpy(coefficients["y"])[0, 0, 0].reshape(8, 8)
     assert np.abs(block[0, 1:]).max() > 100.0
     assert np.abs(block[1:]).max() == 0.0
+
+
+def test_noise_at_the_smallest_steps_has_a_rate() -> None:
+    """Files that outgrow the buffer that Pillow sets aside are written in another way."""
+    noise = np.random.default_rng(1).integers(0, 256, (1, 512, 512, 3)).astype(np.float32)
+    _, bits = EncodeDecodeIntra(qstep_init=1.0, convert_to_yuv=True)(noise)
+    assert 20.0 < float(to_numpy(bits[0])) / 512**2 < 30.0

@@ -44,3 +44,14 @@ def test_a_plain_image_stays_plain(method: str, size: int, new_size: int) -> Non
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(RequestError, match="lanczos3"):
         resize(np.zeros((1, 4, 4, 1)), 2, 2, "sinc")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 9])
+def test_doubling_is_what_the_format_says(size: int) -> None:
+    """FORMAT.md section 8, sandwich: Lanczos interpolation with three lobes, in which samples outside do not count."""
+    expected = np.zeros((2 * size, size))
+    for x in range(2 * size):
+        distances = (x + 0.5) / 2 - 0.5 - np.arange(size)
+        weights = np.where(np.abs(distances) < 3, np.sinc(distances) * np.sinc(distances / 3), 0.0)
+        expected[x] = weights / weights.sum()
+    np.testing.assert_allclose(resizing_matrix(size, 2 * size, "lanczos3"), expected, atol=1e-6)
