@@ -51,4 +51,4 @@ def test_what_cannot_be_measured_is_refused(gru: Model) -> None:
     with pytest.raises(RequestError, match="l3ic-16c has no levels"):
         level_speed.measure(zoo.find("l3ic-16c"), (0,), 1)
     with pytest.raises(ModelError, match="no usable kmac_per_pixel for encode"):
-        level_speed.measure(replace(gru, card={"kmac_per_pixel": {"decode": 1.0}}), (0,), 1)
+        level_speed.measure(replace(gru, card={**gru.card, "kmac_per_pixel": {"decode": 1.0}}), (0,), 1)
