@@ -59,6 +59,7 @@ def test_commands_are_all_there() -> None:
         "paths",
         "streams",
         "background",
+        "inner_files",
         "pictures",
         "batch",
         "console",

@@ -199,4 +199,4 @@ def test_noise_at_the_smallest_steps_has_a_rate() -> None:
     """Files that outgrow the buffer that Pillow sets aside are written in another way."""
     noise = np.random.default_rng(1).integers(0, 256, (1, 512, 512, 3)).astype(np.float32)
     _, bits = EncodeDecodeIntra(qstep_init=1.0, convert_to_yuv=True)(noise)
-    assert 20.0 < float(to_numpy(bits[0])) / 512**2 < 30.0
+    assert 20.0 < float(to_numpy(bits[0])) / 512**2 < 40.0
