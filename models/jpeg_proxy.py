@@ -293,7 +293,7 @@ def _extended(images: Any, multiple: int) -> Any:
 @lru_cache(maxsize=4)
 def _basis(size: int) -> npt.NDArray[np.float32]:
     """The orthonormal two-dimensional DCT-II of blocks as one matrix (pixels, coefficients)."""
-    along = dct(np.eye(size), norm="ortho", axis=0)
+    along: npt.NDArray[np.float64] = np.asarray(dct(np.eye(size), norm="ortho", axis=0), np.float64)
     return np.kron(along, along).T.astype(np.float32)
 
 

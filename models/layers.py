@@ -119,7 +119,8 @@ class ChannelScale(keras.layers.Layer):
     """
 
     def __init__(self, initial: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**{"dtype": "float32", **kwargs})
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
         self.initial = initial
 
     def build(self, input_shape: Any) -> None:

@@ -58,15 +58,16 @@ class SandwichArchitecture:
         Raises:
             TypeError: a field is unknown.
         """
-        nets: dict[str, UNetArchitecture | None] = {}
+        fields: dict[str, Any] = dict(values)
         for name in ("pre", "post"):
-            if name in values:
-                nets[name] = None if values[name] is None else _unet_of(values[name])
-        return cls(**{**values, **nets})
+            if fields.get(name) is not None:
+                fields[name] = _unet_of(fields[name])
+        return cls(**fields)
 
 
 def _unet_of(values: dict[str, Any]) -> UNetArchitecture:
-    return UNetArchitecture(**{**values, "down": tuple(values["down"]), "up": tuple(values["up"])})
+    fields: dict[str, Any] = {**values, "down": tuple(values["down"]), "up": tuple(values["up"])}
+    return UNetArchitecture(**fields)
 
 
 def preprocessor(architecture: SandwichArchitecture) -> Any:

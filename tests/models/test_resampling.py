@@ -30,7 +30,7 @@ FILTERS = {
 def test_pillow_does_the_same(method: str, size: tuple[int, int], samples: "Samples") -> None:
     pixels = samples.photo(40, 61)
     planes = [Image.fromarray(pixels[..., c].astype(np.float32)) for c in range(3)]
-    expected = np.stack([np.asarray(plane.resize(size[::-1], FILTERS[method])) for plane in planes], axis=-1)
+    expected = np.stack([np.asarray(plane.resize((size[1], size[0]), FILTERS[method])) for plane in planes], axis=-1)
     found = ops.convert_to_numpy(resize(pixels[None], *size, method))[0]
     np.testing.assert_allclose(found, expected, atol=0.01)
 
