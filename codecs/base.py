@@ -115,6 +115,15 @@ class DecodeRequest:
     backend: str = "onnxruntime"
     threads: int | None = None
 
+    def require_no_channels(self, model: Model) -> None:
+        """Refuses a choice of channels, for codecs that have no independent ones.
+
+        Raises:
+            RequestError: there is one.
+        """
+        if self.channels is not None:
+            raise RequestError(f"{model.id} has no independent channels: decode the whole picture")
+
 
 @dataclass(frozen=True)
 class SegmentInfo:

@@ -71,8 +71,7 @@ class ResidualGru:
         self, container: Container, model: Model, request: DecodeRequest, progress: Progress = no_progress
     ) -> Picture:
         """See `Codec.decode`. A file that is cut off gives its last whole level, or a part of the next one too."""
-        if request.channels is not None:
-            raise RequestError(f"{model.id} has no independent channels: decode the whole picture")
+        request.require_no_channels(model)
         check(container.header, model)
         wanted = container.header.layers - 1 if request.level is None else request.level
         require_level(wanted, container.header.layers)

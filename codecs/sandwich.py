@@ -62,8 +62,7 @@ class Sandwich:
         self, container: Container, model: Model, request: DecodeRequest, progress: Progress = no_progress
     ) -> Picture:
         """See `Codec.decode`."""
-        if request.channels is not None:
-            raise RequestError(f"{model.id} has no independent channels: decode the whole picture")
+        request.require_no_channels(model)
         header = container.header
         inner = _inner_pixels(container, model)
         pixels = _restored(inner, sandwich_header.step_of(header), model, request, progress)

@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 
 from ..bitstream.container import ColourSpace, Container, Header, Segment
-from ..errors import RequestError
 from ..images import Picture
 from ..models.runtime import load_network
 from ..models.zoo import Model
@@ -58,8 +57,7 @@ class Shallow:
         self, container: Container, model: Model, request: DecodeRequest, progress: Progress = no_progress
     ) -> Picture:
         """See `Codec.decode`."""
-        if request.channels is not None:
-            raise RequestError(f"{model.id} has no independent channels: decode the whole picture")
+        request.require_no_channels(model)
         header = container.header
         latents = restored_latents(container, model, request.allow_partial)
         network = load_network(model, "decoder", backend=request.backend, threads=request.threads)
