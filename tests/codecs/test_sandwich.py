@@ -261,6 +261,14 @@ def test_files_inside_that_do_not_fit_are_refused(model_of: Callable[[str], Mode
         CODEC.decode(replace(coded, segments=()), model, DecodeRequest(allow_partial=True))
 
 
+def test_channels_cannot_be_chosen(model_of: Callable[[str], Model], coded: Container, samples: "Samples") -> None:
+    model = model_of("rgb")
+    with pytest.raises(RequestError, match="no independent channels"):
+        CODEC.decode(coded, model, DecodeRequest(channels=frozenset({0})))
+    with pytest.raises(RequestError, match="no independent channels"):
+        CODEC.encode(from_array(samples.photo(8, 8)), model, EncodeSettings(independent_channels=True))
+
+
 def test_transparency_may_be_lost_on_request(model_of: Callable[[str], Model], samples: "Samples") -> None:
     model = model_of("rgb")
     picture = Picture(pixels=samples.photo(16, 16), alpha=samples.gray_photo(16, 16))
