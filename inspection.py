@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from .bitstream.container import Chunk, ChunkType, ColourSpace, Container, Header, Limits, read
 from .bitstream.limits import DEFAULT_LIMITS
 from .bitstream.signature import MAGIC
-from .codecs import gru_header, l3ic_header, sandwich_header, shallow_header
+from .codecs import embedded_header, gru_header, l3ic_header, sandwich_header, shallow_header
 from .errors import ModelError, RequestError
 from .models import zoo
 from .sources import Source, opened
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .codecs.statistics import GroupStatistics
 
 _BLOCK = 1 << 20
-_HEADERS = (l3ic_header, shallow_header, gru_header, sandwich_header)
+_HEADERS = (l3ic_header, shallow_header, gru_header, sandwich_header, embedded_header)
 _PARAMETERS = {module.NUMBER: module.parameters for module in _HEADERS}
 
 

@@ -46,7 +46,7 @@ class LevelWriter:
     def write_all(self, source: str) -> dict[str, Any]:
         """Writes image_00, image_01 and so on; returns the record for --json."""
         from ..api import decode_levels
-        from ..codecs.gru_header import LEVELS
+        from ..codecs.level_header import LEVELS
 
         start = time.perf_counter()
         self._check_targets(f"image_{level:02d}" for level in range(LEVELS))

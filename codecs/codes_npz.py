@@ -20,7 +20,8 @@ from numpy.lib import format as npy
 
 from ..bitstream.code_context import Codes
 from ..errors import FormatError, LimitError
-from .gru_header import ALIGN_LOG2, LEVELS, STRIDE_LOG2
+from .gru_header import ALIGN_LOG2
+from .level_header import LEVELS, STRIDE_LOG2
 
 CHANNELS = 32
 SUFFIX = ".npz"

@@ -14,7 +14,7 @@ from ..bitstream.code_context import CodeContext
 from ..errors import FormatError
 from ..models.zoo import Model
 from . import entropy_file
-from .gru_header import LEVELS
+from .level_header import LEVELS
 
 Memories = tuple[tuple[int, int], ...]
 """Channels, and pixels per position, of every memory of a network."""

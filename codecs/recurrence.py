@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bitstream.code_context import Codes
-from ..bitstream.code_layers import UNKNOWN
+from ..bitstream.layer_coder import UNKNOWN
 from ..errors import ModelError
 from ..models.runtime import FloatNetwork, load_float
 from ..models.zoo import Model
 from .base import Progress, no_progress
-from .gru_header import STRIDE_LOG2
 from .gru_model import GruShape, Memories, Reconstruction, load
+from .level_header import STRIDE_LOG2
 from .tiling import Span, tiles
 
 STRIDE = 1 << STRIDE_LOG2

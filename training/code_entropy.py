@@ -11,11 +11,10 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from ..bitstream.code_context import MAX_BACK, NOTHING, PHASES, REACH, CodeContext, Codes
-from ..bitstream.tables import FREQUENCY_TOTAL
+from .shares import frequencies, nearest
 
 GROUPS = 16
 SEEN = 8
-TABLES = 96
 
 # Candidates that agree with the code most, of which the best are chosen in turn.
 _SHORT_LIST = 80
@@ -37,7 +36,6 @@ def fit(pictures: Sequence[Codes]) -> CodeContext:
     samples = _Samples(pictures)
     layers, channels = samples.known.shape[1:3]
     bounds = np.linspace(0, channels, min(GROUPS, channels) + 1).round().astype(np.int64)
-    grid = _grid()
     seen = np.zeros((layers, channels, PHASES, SEEN, 4), np.int16)
     seen[..., 0] = NOTHING
     contexts = np.zeros((layers, channels, PHASES, 1 << SEEN), np.uint8)
@@ -52,9 +50,8 @@ def fit(pictures: Sequence[Codes]) -> CodeContext:
         for bit, index in enumerate(chosen):
             seen[layer, channel, phase, bit] = places[index]
         shares = _shares(codes, [columns[index] for index in chosen])
-        contexts[layer, channel, phase] = np.abs(_angle(shares)[:, None] - _angle(grid)).argmin(axis=1)
-    ones = np.clip(np.rint(grid * FREQUENCY_TOTAL), 1, FREQUENCY_TOTAL - 1).astype(np.int32)
-    model = CodeContext(bounds, seen, contexts, ones)
+        contexts[layer, channel, phase] = nearest(shares)
+    model = CodeContext(bounds, seen, contexts, frequencies())
     model.check()
     return model
 
@@ -144,15 +141,3 @@ def _shares(codes: Codes, columns: Sequence[Codes]) -> npt.NDArray[np.float64]:
         ones = np.bincount(context, weights=codes, minlength=2 << bit)
         shares = (ones + _PRIOR * np.tile(shares, 2)) / (count + _PRIOR)
     return np.tile(shares, (1 << SEEN) // len(shares))
-
-
-def _grid() -> npt.NDArray[np.float64]:
-    """Shares of ones that have a table: evenly spaced where the code length is as sensitive everywhere."""
-    edge = np.pi / (4 * TABLES)
-    shares: npt.NDArray[np.float64] = np.square(np.sin(np.linspace(edge, np.pi / 2 - edge, TABLES)))
-    return shares
-
-
-def _angle(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The scale on which `_grid` is even."""
-    return np.arcsin(np.sqrt(shares))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import RequestError
+from ..models.embedded import EmbeddedArchitecture
 from ..models.residual_gru import ITERATIONS, GruArchitecture
 from ..models.sandwich import SandwichArchitecture
 from ..models.shallow import Architecture
@@ -164,6 +165,35 @@ class ProgressiveConfig(RunConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EmbeddedConfig(RunConfig):
+    """A run of the embedded codec.
+
+    Attributes:
+        architecture: the networks.
+        first_price: of a bit in the first level, in squared error of a sample (0..255 scale), when trees are grown.
+        last_price: that in the last level; between, it falls by the same factor from each level to the next.
+        levels: how many.
+        codes: binary codes per position and level.
+        msssim_share: share of MS-SSIM in the loss; the rest is squared error. Both count relative to the start.
+    """
+
+    family: ClassVar[str] = "embedded"
+
+    architecture: EmbeddedArchitecture
+    first_price: float
+    last_price: float
+    levels: int = 16
+    codes: int = 32
+    msssim_share: float = 0.5
+
+    @property
+    def prices(self) -> list[float]:
+        """Of a bit, for each level."""
+        prices: list[float] = np.geomspace(self.first_price, self.last_price, self.levels).tolist()
+        return prices
+
+
+@dataclass(frozen=True, kw_only=True)
 class SandwichConfig(RunConfig):
     """A run of networks around a standard codec.
 
@@ -199,8 +229,8 @@ class SandwichConfig(RunConfig):
         return np.array([step >= pre, step >= post], np.float32)
 
 
-Config = L3icConfig | HyperpriorConfig | ProgressiveConfig | SandwichConfig
-_KINDS = (L3icConfig, HyperpriorConfig, ProgressiveConfig, SandwichConfig)
+Config = L3icConfig | HyperpriorConfig | ProgressiveConfig | EmbeddedConfig | SandwichConfig
+_KINDS = (L3icConfig, HyperpriorConfig, ProgressiveConfig, EmbeddedConfig, SandwichConfig)
 _FAMILIES: dict[str, type[Any]] = {kind.family: kind for kind in _KINDS}
 
 
@@ -220,6 +250,8 @@ def config_from_json(values: dict[str, Any]) -> Config:
         if kind is ProgressiveConfig:
             rest |= {"architecture": GruArchitecture(**rest["architecture"])}
             rest |= {"unrolled": tuple((start, count) for start, count in rest["unrolled"])}
+        if kind is EmbeddedConfig:
+            rest |= {"architecture": EmbeddedArchitecture(**rest["architecture"])}
         if kind is SandwichConfig:
             rest |= {"architecture": SandwichArchitecture.from_json(rest["architecture"])}
             rest |= {name: tuple(rest[name]) for name in ("qsteps", "stages")}

@@ -13,8 +13,9 @@ from tqdm import tqdm
 from ..bitstream.code_context import PHASES, CodeContext, Codes
 from ..bitstream.tables import FREQUENCY_TOTAL
 from ..codecs import gru_engine
-from ..codecs.gru_header import ALIGN_LOG2, LEVELS, NUMBER
+from ..codecs.gru_header import ALIGN_LOG2, NUMBER
 from ..codecs.gru_model import GruModel
+from ..codecs.level_header import LEVELS
 from ..codecs.unrolled import Unrolled
 from ..errors import PictureError, RequestError
 from ..models import zoo

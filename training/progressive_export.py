@@ -7,8 +7,9 @@ from tqdm import tqdm
 
 from ..bitstream.code_context import Codes
 from ..codecs import gru_engine, recurrence
-from ..codecs.gru_header import LEVELS, NUMBER
+from ..codecs.gru_header import NUMBER
 from ..codecs.gru_model import GruModel, GruShape, Memories, Reconstruction
+from ..codecs.level_header import LEVELS
 from ..codecs.recurrence import Networks
 from ..errors import RequestError
 from ..models import keras_weights, onnx_graph, residual_gru, zoo

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ..codecs import gru_engine
 from ..errors import RequestError
 from ..metrics.psnr import psnr
 from ..metrics.ssim import ms_ssim
+from ..models import keras_weights
 from ..models.keras_ops import no_gradients
 from ..models.zoo import Model
 from .config import ProgressiveConfig
@@ -28,16 +30,29 @@ def columns(config: ProgressiveConfig) -> tuple[str, ...]:
 
 
 def start(codec: ProgressiveCodec, config: ProgressiveConfig, packed: Pixels, source: Path | Model | None) -> None:
-    """Afresh, or from a run of the same architecture."""
+    """Afresh, or from a run or a model of the same architecture."""
     del packed
-    if source is None:
-        return
-    trained = None if isinstance(source, Model) else load_average(source)
-    if trained is None or not isinstance(trained[1], ProgressiveConfig):
-        raise RequestError("a residual GRU starts from the folder of a run of its own kind: give that to --start")
-    if trained[1].architecture != config.architecture:
-        raise RequestError(f"{source} has another architecture: start from a run of the same one")
-    codec.set_weights(trained[0].get_weights())
+    if isinstance(source, Model):
+        _start_from_model(codec, config, source)
+    elif source is not None:
+        _start_from_run(codec, config, source)
+
+
+def _start_from_model(codec: ProgressiveCodec, config: ProgressiveConfig, model: Model) -> None:
+    if model.card["architecture"] != {"family": gru_engine.RECURRENT, **config.architecture.to_json()}:
+        raise RequestError(f"{model.id} is no residual GRU of the same architecture: start from another")
+    model.verify()
+    keras_weights.load_from_onnx(model.path("encoder.onnx"), codec.encoder)
+    keras_weights.load_from_onnx(model.path("decoder.onnx"), codec.decoder)
+
+
+def _start_from_run(codec: ProgressiveCodec, config: ProgressiveConfig, run: Path) -> None:
+    trained, theirs, _ = load_average(run)
+    if not isinstance(theirs, ProgressiveConfig):
+        raise RequestError(f"{run} is no run of a residual GRU: start from one, or from such a model")
+    if theirs.architecture != config.architecture:
+        raise RequestError(f"{run} has another architecture: start from a run of the same one")
+    codec.set_weights(trained.get_weights())
 
 
 def inputs(config: ProgressiveConfig, step: int, crops: Pixels) -> tuple[Any, Any]:

@@ -24,7 +24,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from .. import keras_weights, l3ic, residual_gru, sandwich, shallow
+from .. import embedded, keras_weights, l3ic, residual_gru, sandwich, shallow
 
 _Card = Mapping[str, Any]
 
@@ -60,11 +60,17 @@ def _gru_architecture(card: _Card) -> residual_gru.GruArchitecture:
     return residual_gru.GruArchitecture(**{name: value for name, value in card.items() if name in names})
 
 
+def _embedded_architecture(card: _Card) -> embedded.EmbeddedArchitecture:
+    names = {field.name for field in fields(embedded.EmbeddedArchitecture)}
+    return embedded.EmbeddedArchitecture(**{name: value for name, value in card.items() if name in names})
+
+
 def _sandwich_architecture(card: _Card) -> sandwich.SandwichArchitecture:
     return sandwich.SandwichArchitecture.from_json({name: value for name, value in card.items() if name != "family"})
 
 
 _FAMILIES = {
+    "embedded": _Family(_embedded_architecture, embedded.analysis, embedded.synthesis),
     "l3ic": _Family(_channels, l3ic.analysis, l3ic.synthesis),
     "residual_gru": _Family(_gru_architecture, residual_gru.encoder, residual_gru.decoder),
     "sandwich": _Family(_sandwich_architecture, sandwich.preprocessor, sandwich.postprocessor),
@@ -99,8 +105,9 @@ def load_float(model: Model, part: Part, threads: int | None) -> FloatNetwork:
 
     def run(*arrays: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], ...]:
         tensors = [ops.transpose(array, (0, 2, 3, 1)) for array in arrays]
-        # A network without states takes and gives a tensor, not a list of one.
-        results = [network(tensors[0], training=False)] if alone else network(tensors, training=False)
+        # What stands alone is a tensor, not a list of one.
+        found = network(tensors[0] if alone else tensors, training=False)
+        results = found if isinstance(found, list) else [found]
         return tuple(np.asarray(ops.convert_to_numpy(ops.transpose(result, (0, 3, 1, 2)))) for result in results)
 
     return run

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from nicodec.bitstream.ans import AnsDecoder
 from nicodec.bitstream.code_context import NOTHING, PHASES, CodeContext
-from nicodec.bitstream.code_layers import UNKNOWN, LayerCoder
+from nicodec.bitstream.code_layers import CodeLayerCoder
+from nicodec.bitstream.layer_coder import UNKNOWN
 from nicodec.errors import FormatError
 
 Codes = npt.NDArray[np.uint8]
@@ -55,7 +56,7 @@ def any_codes(seed: int, height: int, width: int, layers: int = LAYERS) -> Codes
 
 
 def coded(model: CodeContext, codes: Codes) -> list[bytes]:
-    coder = LayerCoder(model, *codes.shape[2:])
+    coder = CodeLayerCoder(model, *codes.shape[2:])
     return [coder.encode(layer) for layer in codes]
 
 
@@ -63,7 +64,7 @@ def coded(model: CodeContext, codes: Codes) -> list[bytes]:
 @given(seed=st.integers(0, 2**32 - 1), height=st.integers(1, 9), width=st.integers(1, 9), layers=st.integers(1, LAYERS))
 def test_what_goes_in_comes_out(seed: int, height: int, width: int, layers: int) -> None:
     model, codes = any_context(seed), any_codes(seed + 1, height, width, layers)
-    coder = LayerCoder(model, height, width)
+    coder = CodeLayerCoder(model, height, width)
     assert np.array_equal(np.stack([coder.decode(data) for data in coded(model, codes)]), codes)
 
 
@@ -119,7 +120,7 @@ def test_likely_codes_cost_less() -> None:
 def test_a_prefix_gives_what_is_certain(seed: int, share: float) -> None:
     model, codes = any_context(seed), any_codes(seed + 1, 12, 16, 2)
     first, second = coded(model, codes)
-    coder = LayerCoder(model, 12, 16)
+    coder = CodeLayerCoder(model, 12, 16)
     coder.decode(first)
     found = coder.decode_prefix(second[: int(share * len(second))], len(second))
     known = found != UNKNOWN
@@ -131,7 +132,7 @@ def test_a_longer_prefix_gives_more() -> None:
     model, codes = any_context(8), any_codes(9, 32, 32, 1)
     (data,) = coded(model, codes)
     cuts = range(0, len(data) + 1, 10)
-    known = [int((LayerCoder(model, 32, 32).decode_prefix(data[:cut], len(data)) != UNKNOWN).sum()) for cut in cuts]
+    known = [int((CodeLayerCoder(model, 32, 32).decode_prefix(data[:cut], len(data)) != UNKNOWN).sum()) for cut in cuts]
     assert known == sorted(known)
     assert len(set(known)) == 2 * (len(BOUNDS) - 1)
 
@@ -141,9 +142,9 @@ def test_damaged_layers_are_refused() -> None:
     (data,) = coded(model, codes)
     for wrong in (data + b"\1", b"\0" + data, data[:-1], data[1:]):
         with pytest.raises(FormatError):
-            LayerCoder(model, 8, 8).decode(wrong)
+            CodeLayerCoder(model, 8, 8).decode(wrong)
     with pytest.raises(FormatError):
-        LayerCoder(model, 8, 9).decode(data)
+        CodeLayerCoder(model, 8, 9).decode(data)
 
 
 def test_models_survive_their_arrays() -> None:

@@ -13,9 +13,8 @@ import nicodec
 from nicodec import api
 from nicodec.bitstream import container as nic
 from nicodec.bitstream.container import Container, Segment
-from nicodec.codecs import gru_header, recurrence, residual_gru
+from nicodec.codecs import layered, level_header, recurrence
 from nicodec.codecs.base import DecodeRequest, EncodeSettings
-from nicodec.codecs.gru_layers import decode_codes
 from nicodec.codecs.progressive import Progressive
 from nicodec.codecs.residual_gru import ResidualGru
 from nicodec.errors import ChecksumError, FormatError, NicodecError, RequestError, TruncatedError
@@ -68,7 +67,7 @@ def test_it_is_progressive() -> None:
 def test_nominal_rates_are_the_seeds(level: int, gru: Model, samples: "Samples") -> None:
     """Before entropy coding, level k has (k + 1) / 8 bits per pixel."""
     picture = from_array(samples.photo(64, 96))
-    codes = decode_codes(CODEC.encode(picture, gru, EncodeSettings(level=level)), gru)
+    codes = CODEC.codes(CODEC.encode(picture, gru, EncodeSettings(level=level)), gru)
     assert codes.size / (64 * 96) == (level + 1) / 8
 
 
@@ -144,7 +143,7 @@ def test_some_levels_are_restored_alike(gru: Model, whole: Container, every_leve
 def test_levels_in_several_passes_are_the_same(
     gru: Model, whole: Container, every_level: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(residual_gru, "_MOST_BYTES", 3 * 128 * 160 * 5)
+    monkeypatch.setattr(layered, "_MOST_BYTES", 3 * 128 * 160 * 5)
     some = dict(CODEC.decode_levels(whole, gru, DecodeRequest(), range(12)))
     assert all(same(some[level], every_level[level]) for level in range(12))
 
@@ -378,4 +377,4 @@ def test_what_the_header_says_is_shown(whole: Container) -> None:
 
 
 def test_level_of_settings() -> None:
-    assert [gru_header.level_of(None, quality) for quality in (0.0, 50.0, 100.0)] == [0, 8, 15]
+    assert [level_header.level_of(None, quality) for quality in (0.0, 50.0, 100.0)] == [0, 8, 15]

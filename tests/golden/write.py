@@ -22,7 +22,6 @@ from nicodec import images
 from nicodec.bitstream import container
 from nicodec.bitstream.container import Container
 from nicodec.codecs.base import EncodeSettings
-from nicodec.codecs.gru_layers import decode_codes
 from nicodec.codecs.l3ic import L3ic, encode_picture
 from nicodec.codecs.residual_gru import ResidualGru
 from nicodec.codecs.shallow import Shallow
@@ -105,7 +104,7 @@ def gru_cases(model: Model) -> Cases:
 
 def gru_codes(coded: Container, model: Model) -> bytes:
     """The codes of a file, a byte each, (levels, channels, rows, width)."""
-    return decode_codes(coded, model).tobytes()
+    return ResidualGru().codes(coded, model).tobytes()
 
 
 class Kind(NamedTuple):

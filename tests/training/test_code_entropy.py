@@ -7,7 +7,7 @@ import pytest
 pytestmark = pytest.mark.train
 
 from nicodec.bitstream.code_context import NOTHING, PHASES
-from nicodec.bitstream.code_layers import LayerCoder
+from nicodec.bitstream.code_layers import CodeLayerCoder
 from nicodec.training import code_entropy
 
 Codes = npt.NDArray[np.uint8]
@@ -37,7 +37,7 @@ def bits(seen: list[Codes], coded: list[Codes]) -> npt.NDArray[np.float64]:
     model = code_entropy.fit(seen)
     totals = np.zeros(LAYERS)
     for codes in coded:
-        coder = LayerCoder(model, *codes.shape[2:])
+        coder = CodeLayerCoder(model, *codes.shape[2:])
         totals += [8 * len(coder.encode(layer)) for layer in codes]
     shares: npt.NDArray[np.float64] = totals / sum(codes[0].size for codes in coded)
     return shares

@@ -1,4 +1,4 @@
-"""The binary codes of a residual-GRU file, layer by layer, as far as they arrived."""
+"""The binary codes of a file of levels, layer by layer, as far as they arrived."""
 
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
@@ -6,45 +6,27 @@ from itertools import takewhile
 import numpy as np
 
 from ..bitstream.code_context import Codes
-from ..bitstream.code_layers import UNKNOWN, LayerCoder
 from ..bitstream.container import Container, Header, Segment
-from ..errors import FormatError, TruncatedError
-from ..models.zoo import Model
-from . import gru_header, gru_model
+from ..bitstream.layer_coder import UNKNOWN, LayerCoder
+from ..errors import TruncatedError
 from .segments import find_payload, payload_of
 
 
-def check(header: Header, model: Model) -> None:
-    """Refuses headers that are not those of a model's files.
-
-    Raises:
-        FormatError: a field contradicts the codec or the model.
-        ModelError: the model's files are missing or damaged.
-    """
-    gru_header.check(header)
-    context = gru_model.load(model).context
-    if header.channels != context.channels or header.layers > context.layers:
-        raise FormatError(f"the header does not fit {model.id}: get an undamaged copy of the file")
-
-
-def decode_codes(container: Container, model: Model) -> Codes:
+def decode_codes(container: Container, coder: LayerCoder) -> Codes:
     """The codes of a whole file, uint8 (levels, channels, code height, code width), 0 or 1.
 
     Raises:
         FormatError: a segment is missing or damaged.
     """
-    header = container.header
-    check(header, model)
-    coder = layer_coder(header, model)
-    return np.stack([coder.decode(payload_of(container, index)) for index in range(header.layers)])
+    return np.stack([coder.decode(payload_of(container, index)) for index in range(container.header.layers)])
 
 
-def decode_arrived(container: Container, model: Model, level: int, allow_partial: bool) -> tuple[list[Codes], int]:
+def decode_arrived(container: Container, coder: LayerCoder, level: int, allow_partial: bool) -> tuple[list[Codes], int]:
     """The codes of every level up to one, as far as they arrived.
 
     Args:
         container: of a file that may be cut off.
-        model: of the file, which `check` lets pass.
+        coder: of the file, before the first layer.
         level: the last to decode.
         allow_partial: whether to use what is certain of a level that is cut off.
 
@@ -54,7 +36,6 @@ def decode_arrived(container: Container, model: Model, level: int, allow_partial
     Raises:
         FormatError: a segment does not decode, or not even a part of the first level arrived.
     """
-    coder = layer_coder(container.header, model)
     whole = takewhile(lambda data: data is not None, (find_payload(container, index) for index in range(level + 1)))
     codes = [coder.decode(data) for data in whole if data is not None]
     count = len(codes)
@@ -71,15 +52,15 @@ class ArrivingLayers:
     """Codes of a file that is still arriving.
 
     Args:
-        header: of the file, which `check` lets pass.
+        header: of the file.
         segments: as they arrive.
-        model: of the file.
+        coder: of the file, before the first layer.
     """
 
-    def __init__(self, header: Header, segments: Iterable[Segment], model: Model) -> None:
+    def __init__(self, header: Header, segments: Iterable[Segment], coder: LayerCoder) -> None:
         self._header = header
         self._segments = segments
-        self._coder = layer_coder(header, model)
+        self._coder = coder
         self._waiting: dict[int, bytes] = {}
 
     def layers(self) -> Iterator[Codes]:
@@ -100,8 +81,3 @@ class ArrivingLayers:
     def alpha(self) -> bytes | None:
         """The payload of the alpha segment, if it has arrived."""
         return self._waiting.get(self._header.layers) if self._header.alpha else None
-
-
-def layer_coder(header: Header, model: Model) -> LayerCoder:
-    """The entropy coder of a file."""
-    return LayerCoder(gru_model.load(model).context, header.latent_height, header.latent_width)

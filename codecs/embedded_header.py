@@ -1,0 +1,18 @@
+"""What the header of a file of embedded says. Imports no numpy, so that `info` stays instant."""
+
+from ..bitstream.container import Header
+from . import level_header
+
+NUMBER = 5
+ALIGN_LOG2 = 4
+
+parameters = level_header.parameters
+
+
+def check(header: Header) -> None:
+    """Refuses headers that no encoder of this codec writes.
+
+    Raises:
+        FormatError: a field contradicts the codec.
+    """
+    level_header.check(header, "embedded", ALIGN_LOG2)
