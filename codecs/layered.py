@@ -20,7 +20,7 @@ from ..models.zoo import Model
 from . import level_header
 from .alpha import decode_alpha, encode_alpha
 from .base import DecodeRequest, EncodeSettings, Progress, SegmentInfo, no_progress
-from .layers import ArrivingLayers, decode_arrived
+from .layers import ArrivingLayers, decode_arrived, decode_codes
 from .level_header import STRIDE_LOG2, HeaderModule
 from .metadata import chunks_of, picture_of
 from .padding import padded
@@ -263,6 +263,15 @@ class LayeredCodec(ABC):
     def coder(self, header: Header, model: Model) -> LayerCoder:
         """The entropy coder of a file."""
         return self._coder(model, header.latent_height, header.latent_width)
+
+    def codes(self, container: Container, model: Model) -> Codes:
+        """The codes of a whole file, uint8 (levels, channels, code height, code width), 0 or 1.
+
+        Raises:
+            FormatError: a segment is missing or damaged.
+        """
+        self.check(container.header, model)
+        return decode_codes(container, self.coder(container.header, model))
 
     def analyse(
         self,

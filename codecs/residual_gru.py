@@ -5,7 +5,7 @@ Its codes can go into the code files of the original, and come from them.
 
 from typing import BinaryIO
 
-from ..bitstream.code_context import CodeContext, Codes
+from ..bitstream.code_context import CodeContext
 from ..bitstream.code_layers import CodeLayerCoder
 from ..bitstream.container import Container
 from ..bitstream.layer_coder import LayerCoder
@@ -13,7 +13,6 @@ from ..errors import RequestError
 from ..models.zoo import Model
 from . import codes_npz, gru_engine, gru_header, gru_model, recurrence
 from .layered import Engine, LayeredCodec
-from .layers import decode_codes
 
 
 class ResidualGru(LayeredCodec):
@@ -31,15 +30,6 @@ class ResidualGru(LayeredCodec):
 
     def _engine(self, model: Model, backend: str, threads: int | None) -> Engine:
         return gru_engine.load(model, backend, threads)
-
-    def codes(self, container: Container, model: Model) -> Codes:
-        """The codes of a whole file, uint8 (levels, channels, code height, code width), 0 or 1.
-
-        Raises:
-            FormatError: a segment is missing or damaged.
-        """
-        self.check(container.header, model)
-        return decode_codes(container, self.coder(container.header, model))
 
     def to_code_file(self, container: Container, model: Model) -> bytes:
         """The codes of a whole file as the original's code file; see `codes_npz`.

@@ -87,15 +87,19 @@ def synthesis(architecture: EmbeddedArchitecture) -> Any:
     for number in range(architecture.deep_blocks):
         x = _residual(x, architecture.deep_width, f"deep{number}")
     x = layers.LeakyReLU(negative_slope=_SLOPE, name="deep_act")(x)
-    shift = layers.Conv2D(architecture.coefficients, 1, kernel_initializer="zeros", name="shift", dtype="float32")(x)
+    shift = layers.Conv2D(
+        architecture.coefficients, 1, padding="same", kernel_initializer="zeros", name="shift", dtype="float32"
+    )(x)
     shift = layers.Multiply(name="shift_in_cell", dtype="float32")([shift, deviations])
     moved = layers.Add(name="moved", dtype="float32")([means, shift])
     # In float32: in bfloat16 the flat part of a picture would be off by whole grey levels.
     # Its weights differ by orders of magnitude, too much for one learning rate: it stays what it is at the start.
-    basis = layers.Conv2D(STRIDE**2 * COLOURS, 1, use_bias=False, name="basis", dtype="float32", trainable=False)
+    basis = layers.Conv2D(
+        STRIDE**2 * COLOURS, 1, padding="same", use_bias=False, name="basis", dtype="float32", trainable=False
+    )
     linear = basis(moved)
     picture = DepthToSpace(STRIDE, name="blocks", dtype="float32")(linear)
-    features = layers.Conv2D((STRIDE // _FINE) ** 2 * architecture.features, 1, name="features")(x)
+    features = layers.Conv2D((STRIDE // _FINE) ** 2 * architecture.features, 1, padding="same", name="features")(x)
     features = DepthToSpace(STRIDE // _FINE, name="features_d2s")(features)
     added = _fine(picture, features, architecture)
     return keras.Model(

@@ -107,10 +107,10 @@ def decoder_graph(synthesis: Any) -> bytes:
 
 
 def float_graph(transform: Any) -> bytes:
-    """Writes a transform between floats: one iteration of a recurrent one, or a processor, which has no states.
+    """Writes a transform between floats: one iteration of a recurrent one, or one without states.
 
     Args:
-        transform: functional Keras model of data and states, each (n, h, w, channels), to a result and states.
+        transform: functional Keras model of data and states, each (n, h, w, channels), to a result and the states.
 
     Returns:
         An ONNX file from float32 tensors (n, channels, h, w), named as the model's inputs, to float32 tensors of that
@@ -122,7 +122,8 @@ def float_graph(transform: Any) -> bytes:
     """
     graph = GraphWriter()
     entries = [tensor.name for tensor in transform.inputs]
-    exits = ["result", *(f"{name}_next" for name in entries[1:])]
+    states = entries[len(entries) - len(transform.outputs) + 1 :]
+    exits = ["result", *(f"{name}_next" for name in states)]
     for found, name in zip(add_layers(graph, transform, *entries), exits, strict=True):
         graph.add("Identity", found, output=name)
     return graph.serialise(

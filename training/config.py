@@ -172,6 +172,8 @@ class EmbeddedConfig(RunConfig):
         architecture: the networks.
         first_price: of a bit in the first level, in squared error of a sample (0..255 scale), when trees are grown.
         last_price: that in the last level; between, it falls by the same factor from each level to the next.
+        masking: power of a block's variance that its errors are divided by when trees are grown.
+        masking_floor: what is added to that variance (0..255 scale).
         levels: how many.
         codes: binary codes per position and level.
         msssim_share: share of MS-SSIM in the loss; the rest is squared error. Both count relative to the start.
@@ -182,6 +184,8 @@ class EmbeddedConfig(RunConfig):
     architecture: EmbeddedArchitecture
     first_price: float
     last_price: float
+    masking: float = 0.5
+    masking_floor: float = 50.0
     levels: int = 16
     codes: int = 32
     msssim_share: float = 0.5

@@ -76,9 +76,9 @@ class EmbeddedCodec(keras.Model):
         kernel = (basis / scale[:, None]).reshape(-1, *side).transpose(1, 2, 3, 0)
         self.analysis.get_layer("basis").set_weights([kernel])
         self.synthesis.get_layer("basis").set_weights([(basis * scale[:, None])[None, None]])
-        self._adopt(
-            grow(samples / scale, np.square(255.0 * scale, dtype=np.float64), self._config.prices, self._config.codes)
-        )
+        weights = np.square(255.0 * scale, dtype=np.float64)
+        shares = _shares(np.square(samples[:, 1:], dtype=np.float64).sum(axis=1), self._config)
+        self._adopt(grow(samples / scale, weights, shares, self._config.prices, self._config.codes))
         self._scales.assign(self._errors_of_levels(packed[:: max(1, len(packed) // _SAMPLE_CROPS)]))
 
     def _adopt(self, grown: CellTables) -> None:
@@ -176,6 +176,13 @@ def _karhunen_loeve(centred: Floats) -> Floats:
     _, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64))
     basis: Floats = vectors[:, ::-1].T.astype(np.float32)
     return basis
+
+
+def _shares(energies: npt.NDArray[np.float64], config: EmbeddedConfig) -> npt.NDArray[np.float64]:
+    """What errors count in blocks of so much energy beside their flat part (n,): less in busy ones, as in MS-SSIM."""
+    variances = 255.0**2 * energies / (STRIDE**2 * embedded.COLOURS)
+    shares = (config.masking_floor + variances) ** -config.masking
+    return np.asarray(shares / shares.mean())
 
 
 def levels_in_turn(step: int, count: int, levels: int) -> Sequence[int]:

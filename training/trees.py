@@ -27,17 +27,18 @@ Doubles = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 
-def grow(samples: Floats, weights: Doubles, prices: Sequence[float], channels: int) -> CellTables:
+def grow(samples: Floats, weights: Doubles, shares: Doubles, prices: Sequence[float], channels: int) -> CellTables:
     """Trees for some samples; cells without any have the numbers of their parent.
 
     Args:
         samples: (n, coefficients).
         weights: (coefficients,), what a squared error of each counts.
+        shares: (n,), what the errors of each sample count beside those of others, 1 on average.
         prices: of a bit, for each layer.
         channels: codes of a layer.
     """
     classes = activities(samples)
-    growing = [_Growing(column, classes, weight) for column, weight in zip(samples.T, weights, strict=True)]
+    growing = [_Growing(column, shares, classes, weight) for column, weight in zip(samples.T, weights, strict=True)]
     plan = np.empty((len(prices), channels), np.int64)
     for layer, price in enumerate(prices):
         gains = np.array([tree.gain(price) for tree in growing])
@@ -85,11 +86,11 @@ class _Growing:
         thresholds: float32 (CELLS,).
     """
 
-    def __init__(self, samples: Floats, classes: Counts, weight: float) -> None:
+    def __init__(self, samples: Floats, shares: Doubles, classes: Counts, weight: float) -> None:
         order = np.argsort(samples)
         self._samples, self._weight, self._depth = samples[order], weight, 0
-        powers = np.stack([self._samples, np.square(self._samples)]).astype(np.float64)
-        self._sums = np.pad(np.cumsum(powers, axis=1), ((0, 0), (1, 0)))
+        share, values = shares[order], samples[order].astype(np.float64)
+        self._sums = np.pad(np.cumsum([share, share * values, share * values**2], axis=1), ((0, 0), (1, 0)))
         indicators = classes[order] == np.arange(_ACTIVITIES)[:, None]
         self._counts = np.pad(np.cumsum(indicators, axis=1), ((0, 0), (1, 0)))
         self._cells = {ROOT: (0, len(samples))}
@@ -142,7 +143,7 @@ class _Growing:
         return middles, self._weight * lowered / count, bits / count
 
     def _error(self, start: int | Counts, stop: int | Counts) -> Doubles:
-        """Sum of squared deviations of a range of samples from their mean."""
-        total, squares = (sums[stop] - sums[start] for sums in self._sums)
-        error: Doubles = squares - total**2 / np.maximum(np.subtract(stop, start), 1)
+        """Sum of squared deviations of a range of samples from their mean, each as much as it counts."""
+        count, total, squares = (sums[stop] - sums[start] for sums in self._sums)
+        error: Doubles = squares - total**2 / np.maximum(count, _EPSILON)
         return error

@@ -69,6 +69,8 @@ def test_codes_that_did_not_arrive_leave_cells_as_they_are() -> None:
         (3, np.zeros((1, MAX_DEPTH + 1), np.int64)),
     ],
 )
-def test_impossible_plans_are_refused(coefficients: int, plan: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]") -> None:
+def test_impossible_plans_are_refused(
+    coefficients: int, plan: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]"
+) -> None:
     with pytest.raises(FormatError, match="reinstall"):
         CodeTrees(coefficients, plan)

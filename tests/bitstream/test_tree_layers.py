@@ -100,7 +100,9 @@ def test_order_and_tables_are_those_of_the_format() -> None:
         decoder = AnsDecoder(data)
         for phase in range(PHASES):
             places = [(row, column) for row, column in np.ndindex(5, 4) if (row + column) % 2 == phase]
-            classes = {(channel, *at): known.class_of(layer, channel, *at) for channel in range(CHANNELS) for at in places}
+            classes = {
+                (channel, *at): known.class_of(layer, channel, *at) for channel in range(CHANNELS) for at in places
+            }
             for channels in rounds(model.trees.plan[layer].tolist()):
                 step = [(channel, *at) for at in places for channel in channels]
                 tables = np.array([known.table(layer, *place, classes[place]) for place in step])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nicodec.bitstream.container import Container, Limits, read, write
 from nicodec.bitstream.wire import encode_varint
-from nicodec.codecs import gru_header, l3ic_header, shallow_header
+from nicodec.codecs import embedded_header, gru_header, l3ic_header, shallow_header
 from nicodec.codecs.base import DecodeRequest, EncodeSettings
 from nicodec.codecs.registry import codec_by_number
 from nicodec.errors import FormatError, ModelError, NicodecError
@@ -35,6 +35,8 @@ class Kind(NamedTuple):
 
 
 KINDS = {
+    "embedded": Kind(embedded_header.NUMBER, EncodeSettings(level=1)),
+    "embedded gray and alpha": Kind(embedded_header.NUMBER, EncodeSettings(level=1), gray_with_alpha=True),
     "l3ic context": Kind(l3ic_header.NUMBER, EncodeSettings()),
     "l3ic independent": Kind(l3ic_header.NUMBER, EncodeSettings(independent_channels=True)),
     "l3ic gray and alpha": Kind(l3ic_header.NUMBER, EncodeSettings(), gray_with_alpha=True),

@@ -22,7 +22,9 @@ from nicodec import images
 from nicodec.bitstream import container
 from nicodec.bitstream.container import Container
 from nicodec.codecs.base import EncodeSettings
+from nicodec.codecs.embedded import Embedded
 from nicodec.codecs.l3ic import L3ic, encode_picture
+from nicodec.codecs.layered import LayeredCodec
 from nicodec.codecs.residual_gru import ResidualGru
 from nicodec.codecs.shallow import Shallow
 from nicodec.codecs.shallow_decoder import decode_latents
@@ -87,7 +89,7 @@ def shallow_latents(coded: Container, model: Model) -> bytes:
     return b"".join(stripe.astype("<i4").tobytes() for stripe in decode_latents(coded, model))
 
 
-def gru_cases(model: Model) -> Cases:
+def level_cases(codec: LayeredCodec, model: Model) -> Cases:
     """A photo with all levels and with some, and every other picture."""
     of = pictures()
     cases = {
@@ -97,14 +99,12 @@ def gru_cases(model: Model) -> Cases:
         "gray-alpha": (of["gray-alpha"], EncodeSettings(level=7)),
         "pixel": (of["pixel"], EncodeSettings(level=0)),
     }
-    return {
-        case: partial(ResidualGru().encode, picture, model, settings) for case, (picture, settings) in cases.items()
-    }
+    return {case: partial(codec.encode, picture, model, settings) for case, (picture, settings) in cases.items()}
 
 
-def gru_codes(coded: Container, model: Model) -> bytes:
+def codes(codec: LayeredCodec, coded: Container, model: Model) -> bytes:
     """The codes of a file, a byte each, (levels, channels, rows, width)."""
-    return ResidualGru().codes(coded, model).tobytes()
+    return codec.codes(coded, model).tobytes()
 
 
 class Kind(NamedTuple):
@@ -121,9 +121,11 @@ class Kind(NamedTuple):
     latents: Callable[[Container, Model], bytes]
 
 
+LAYERED: tuple[LayeredCodec, ...] = (Embedded(), ResidualGru())
+
 KINDS = {
     L3ic.number: Kind(FOLDER / L3ic.id, l3ic_cases, l3ic_latents),
-    ResidualGru.number: Kind(FOLDER / ResidualGru.id, gru_cases, gru_codes),
+    **{codec.number: Kind(FOLDER / codec.id, partial(level_cases, codec), partial(codes, codec)) for codec in LAYERED},
     Shallow.number: Kind(FOLDER / Shallow.id, shallow_cases, shallow_latents),
 }
 
