@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .. import api, images
+from .. import images
 from ..bitstream import container
 from ..bitstream.container import Header
-from ..codecs.base import EncodeSettings
-from ..codecs.progressive import Progressive
+from ..codecs.base import DecodeRequest, EncodeSettings
+from ..codecs.progressive import Progressive, progressive
 from ..codecs.registry import codec_by_number
 from ..errors import RequestError
 from ..models.zoo import Model
@@ -134,11 +134,13 @@ def measure_picture(model: Model, path: Path) -> PictureLevels:
         ModelError: the model is damaged.
     """
     picture = images.Picture(pixels=images.load(path).pixels)
-    data = api.encode(picture, model=model)
-    coded = container.read(data)
+    codec = codec_by_number(model.codec)
+    levels = progressive(codec, model.id)
+    coded = codec.encode(picture, model, EncodeSettings())
+    decoded = levels.decode_levels(coded, model, DecodeRequest(), range(levels.levels(coded.header)))
     scores = tuple(
-        score(path.name, picture, Coded(len(api.truncate(data, level)), restored.pixels))
-        for level, restored in api.decode_levels(data)
+        score(path.name, picture, Coded(len(container.write(levels.truncated(coded, level))), restored.pixels))
+        for level, restored in decoded
     )
     sizes = tuple(segment.size for segment in coded.segments[: len(scores)])
     return PictureLevels(header=coded.header, scores=scores, code_bytes=sizes)
@@ -180,12 +182,13 @@ def falls(pictures: Iterable[PictureLevels]) -> list[Fall]:
 
 
 def msssim_at(bpp: float, levels: Sequence[LevelMeans]) -> float | None:
-    """MS-SSIM at a rate, on straight lines between the means of the levels; None beyond the first and the last level.
+    """MS-SSIM at a rate, on straight lines between the means of the levels; None below that of the first level.
 
-    Where the means lie on a concave curve, which they do for any usual codec, the lines are below it.
+    Where the means lie on a concave curve, which they do for any usual codec, the lines are below it. Beyond the last
+    level it is that of the last, whose files are smaller.
     """
     rates = [level.point.bpp for level in levels]
-    if not rates[0] <= bpp <= rates[-1]:
+    if bpp < rates[0]:
         return None
     return float(np.interp(bpp, rates, [level.point.msssim or 0.0 for level in levels]))
 
