@@ -10,8 +10,8 @@ from .code_trees import Cells, CodeTrees
 from .layer_coder import LayerCoder, Sites, Step
 from .tree_context import TreeContext
 
-# Sums are made for so many positions at once, so that memory stays small.
-_BLOCK = 1 << 13
+# Features are made of as many coefficients at once as have so many values, so that memory stays small.
+_BLOCK = 1 << 22
 
 _EDGE = 2
 """What a magnitude counts at a position with a common edge; with a common corner it counts once."""
@@ -44,7 +44,9 @@ class Known:
 
     def features(self, used: npt.NDArray[np.int64], sites: Sites) -> npt.NDArray[np.float64]:
         """Magnitudes of some coefficients, then their sums over the positions around, (sites, 2 x used)."""
-        own = np.take_along_axis(self._magnitudes[used], self.cells[used].astype(np.intp), axis=1)
+        own = np.empty((len(used), self.cells.shape[1]), np.uint8)
+        for row, coefficient in enumerate(used.tolist()):
+            self._magnitudes[coefficient].take(self.cells[coefficient], out=own[row])
         around = surroundings(own.reshape(len(used), *self._shape)).reshape(own.shape)
         return np.concatenate([own[:, sites], around[:, sites]]).T.astype(np.float64)
 
@@ -99,14 +101,16 @@ class TreeLayerCoder(LayerCoder):
     def _class_of_sums(self, phase: int) -> npt.NDArray[np.uint8]:
         """The class of every channel at every position of a phase, (channels, positions)."""
         model, sites = self._model, self._sites[phase]
-        weights = model.weights[self._layer, phase]
+        weights = model.weights[self._layer, phase].astype(np.float64)
         used = np.flatnonzero(weights.any(axis=(0, 1)))
         # In float64 sums of integers are exact in any order: 2 x 512 products of at most 128 x 12 x 255.
-        factors = weights[:, :, used].reshape(len(weights), -1).astype(np.float64).T
-        classes = np.zeros((len(weights), len(sites)), np.uint8)
-        features = self._known.features(used, sites)
-        for start in range(0, len(sites), _BLOCK):
-            sums = features[start : start + _BLOCK] @ factors
-            for channel, bounds in enumerate(model.bounds[self._layer, phase]):
-                classes[channel, start : start + _BLOCK] = np.searchsorted(bounds, sums[:, channel], side="right")
-        return classes
+        sums = np.zeros((len(sites), len(weights)))
+        at_once = max(1, _BLOCK // max(1, self._known.cells.shape[1]))
+        for start in range(0, len(used), at_once):
+            some = used[start : start + at_once]
+            sums += self._known.features(some, sites) @ weights[:, :, some].reshape(len(weights), -1).T
+        classes = [
+            np.searchsorted(bounds, its_sums, side="right")
+            for bounds, its_sums in zip(model.bounds[self._layer, phase], sums.T, strict=True)
+        ]
+        return np.stack(classes).astype(np.uint8)

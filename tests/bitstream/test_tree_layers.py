@@ -149,10 +149,10 @@ def test_a_prefix_gives_what_is_certain(seed: int, share: float) -> None:
     assert known.all() == (int(share * len(second)) == len(second))
 
 
-def test_tall_pictures_are_coded_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_pictures_are_coded_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     model, codes = any_context(6), any_codes(7, 40, 3)
     expected = coded(model, codes)
-    monkeypatch.setattr("nicodec.bitstream.tree_layers._BLOCK", 7)
+    monkeypatch.setattr("nicodec.bitstream.tree_layers._BLOCK", 2 * 40 * 3)
     assert coded(model, codes) == expected
 
 
