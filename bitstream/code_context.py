@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FormatError
 from .context import require
 from .tables import FREQUENCY_TOTAL, TableSet
+from .typed_arrays import typed
 
 PHASES = 2
 REACH = 2
@@ -93,11 +93,9 @@ class CodeContext:
         Raises:
             FormatError: arrays are missing or contradict each other.
         """
-        try:
-            bounds, seen, contexts, ones = (arrays[name] for name in ("bounds", "seen", "contexts", "ones"))
-        except KeyError as error:
-            raise FormatError(f"the model has no {error}: reinstall the model") from error
-        model = cls(bounds.astype(np.int64), seen.astype(np.int16), contexts.astype(np.uint8), ones.astype(np.int32))
+        kinds = (("bounds", np.uint16, 1), ("seen", np.int8, 5), ("contexts", np.uint8, 4), ("ones", np.uint16, 1))
+        bounds, seen, contexts, ones = (typed(arrays, *kind) for kind in kinds)
+        model = cls(bounds.astype(np.int64), seen.astype(np.int16), contexts, ones.astype(np.int32))
         model.check()
         return model
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FormatError
-from .code_context import Codes
+from .code_context import MAX_CHANNELS, Codes
 from .layer_coder import UNKNOWN
 
 ROOT = 1
@@ -46,6 +46,8 @@ class CodeTrees:
         """
         if self.plan.ndim != 2 or not self.plan.size or not 1 <= self.coefficients <= MAX_COEFFICIENTS:
             raise FormatError("the model's plan is of the wrong shape: reinstall the model")
+        if self.channels > MAX_CHANNELS or self.plan.size > self.coefficients * MAX_DEPTH:
+            raise FormatError("the model's plan is too long: reinstall the model")
         if self.plan.min() < 0 or self.plan.max() >= self.coefficients or self.depths[-1].max() > MAX_DEPTH:
             raise FormatError("the model's plan is damaged: reinstall the model")
 

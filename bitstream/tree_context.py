@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FormatError
 from .code_context import MAX_TABLES, PHASES
 from .code_trees import CELLS, CodeTrees
 from .context import require
 from .tables import FREQUENCY_TOTAL, TableSet
+from .typed_arrays import typed
 
 MAX_CLASSES = 64
 
@@ -95,17 +95,12 @@ class TreeContext:
         Raises:
             FormatError: arrays are missing or contradict each other.
         """
-        names = ("plan", "magnitudes", "weights", "bounds", "contexts", "ones")
-        try:
-            plan, magnitudes, weights, bounds, contexts, ones = (arrays[name] for name in names)
-        except KeyError as error:
-            raise FormatError(f"the model has no {error}: reinstall the model") from error
-        require(magnitudes.ndim == 2 and magnitudes.shape[1] == CELLS, "magnitudes of the wrong shape")
-        require(magnitudes.dtype == np.uint8 and weights.dtype == np.int8, "numbers of the wrong kind")
+        kinds = (("plan", np.uint16, 2), ("magnitudes", np.uint8, 2), ("weights", np.int8, 5), ("bounds", np.int32, 4))
+        plan, magnitudes, weights, bounds = (typed(arrays, *kind) for kind in kinds)
+        contexts, ones = typed(arrays, "contexts", np.uint8, 1), typed(arrays, "ones", np.uint16, 1)
+        require(magnitudes.shape[1] == CELLS, "magnitudes of the wrong shape")
         trees = CodeTrees(len(magnitudes), plan.astype(np.int64))
-        model = cls(
-            trees, magnitudes, weights, bounds.astype(np.int64), contexts.astype(np.uint8), ones.astype(np.int32)
-        )
+        model = cls(trees, magnitudes, weights, bounds.astype(np.int64), contexts, ones.astype(np.int32))
         model.check()
         return model
 
@@ -117,10 +112,10 @@ class TreeContext:
         """
         shape = (self.layers, PHASES, self.channels)
         require(self.weights.shape == (*shape, 2, self.trees.coefficients), "weights of the wrong shape")
-        require(self.bounds.ndim == 4 and self.bounds.shape[:3] == shape, "bounds of the wrong shape")
+        require(self.bounds.shape[:3] == shape, "bounds of the wrong shape")
         require(self.classes <= MAX_CLASSES, "too many classes")
         require((np.diff(self.bounds, axis=-1) >= 0).all(), "bounds that do not ascend")
         require(self.contexts.shape == (int(self.starts[-1]),), "tables of the wrong shape")
-        require(self.ones.ndim == 1 and len(self.ones) <= MAX_TABLES, "tables of the wrong shape")
+        require(len(self.ones) <= MAX_TABLES, "tables of the wrong shape")
         require(self.contexts.max(initial=0) < len(self.ones), "a table that does not exist")
         require(((self.ones > 0) & (self.ones < FREQUENCY_TOTAL)).all(), "an impossible table")

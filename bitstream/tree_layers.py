@@ -109,8 +109,7 @@ class TreeLayerCoder(LayerCoder):
         for start in range(0, len(used), at_once):
             some = used[start : start + at_once]
             sums += self._known.features(some, sites) @ weights[:, :, some].reshape(len(weights), -1).T
-        classes = [
-            np.searchsorted(bounds, its_sums, side="right")
-            for bounds, its_sums in zip(model.bounds[self._layer, phase], sums.T, strict=True)
-        ]
-        return np.stack(classes).astype(np.uint8)
+        classes = np.empty(sums.T.shape, np.uint8)
+        for channel, bounds in enumerate(model.bounds[self._layer, phase]):
+            classes[channel] = np.searchsorted(bounds, sums[:, channel], side="right")
+        return classes

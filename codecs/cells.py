@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bitstream.code_trees import CELLS, Cells, CodeTrees
+from ..bitstream.typed_arrays import typed
 from ..errors import FormatError
 
 NEVER = np.float32(np.finfo(np.float16).max)
@@ -20,7 +21,7 @@ _ARRAYS = ("thresholds", "means", "deviations")
 
 @dataclass(frozen=True, eq=False)
 class CellTables:
-    """The numbers of all cells, in units of the deviation of their coefficient.
+    """The numbers of all cells, in units of the deviation of their coefficient. In files they have half precision.
 
     Attributes:
         trees: which coefficient each code is about.
@@ -63,10 +64,7 @@ class CellTables:
         Raises:
             FormatError: arrays are missing or damaged.
         """
-        try:
-            found = [arrays[name].astype(np.float32) for name in _ARRAYS]
-        except (KeyError, ValueError) as error:
-            raise FormatError(f"the model has no valid {error}: reinstall the model") from error
+        found = [typed(arrays, name, np.float16, 2).astype(np.float32) for name in _ARRAYS]
         if not all(array.shape == (trees.coefficients, CELLS) and np.isfinite(array).all() for array in found):
             raise FormatError("the model's cells are damaged: reinstall the model")
         return cls(trees, *found)

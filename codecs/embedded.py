@@ -8,8 +8,9 @@ from ..bitstream.tree_context import TreeContext
 from ..bitstream.tree_layers import TreeLayerCoder
 from ..models.zoo import Model
 from . import embedded_header, embedded_model
-from .embedding import Embedding
-from .layered import Engine, LayeredCodec
+from .embedded_engine import EmbeddedEngine
+from .engine import Engine
+from .layered import LayeredCodec
 
 
 class Embedded(LayeredCodec):
@@ -19,11 +20,11 @@ class Embedded(LayeredCodec):
     number = embedded_header.NUMBER
     header = embedded_header
 
-    def _layers(self, model: Model) -> TreeContext:
+    def _entropy_model(self, model: Model) -> TreeContext:
         return embedded_model.load(model).context
 
     def _coder(self, model: Model, height: int, width: int) -> LayerCoder:
         return TreeLayerCoder(embedded_model.load(model).context, height, width)
 
     def _engine(self, model: Model, backend: str, threads: int | None) -> Engine:
-        return Embedding(model, backend, threads)
+        return EmbeddedEngine(model, backend, threads)

@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bitstream.tree_context import TreeContext
+from ..bitstream.typed_arrays import typed
 from ..errors import FormatError
 from ..models.zoo import Model
 from . import entropy_file
 from .cells import CellTables
 from .level_header import LEVELS
 
-_MOST_HALO = 64
+_MOST_HALO = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +34,10 @@ class EmbeddedModel:
     halo: int
 
     def __post_init__(self) -> None:
-        """Checks the numbers of levels and of positions.
+        """Checks levels and halo.
 
         Raises:
-            FormatError: it is out of range.
+            FormatError: there are too many levels, or the halo is too wide.
         """
         if self.context.layers > LEVELS or not 0 <= self.halo <= _MOST_HALO:
             raise FormatError("the model's numbers are damaged: reinstall the model")
@@ -53,11 +54,8 @@ class EmbeddedModel:
             FormatError: arrays are missing or contradict each other.
         """
         context = TreeContext.from_arrays(arrays)
-        try:
-            halo = int(arrays["halo"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"the model has no valid {error}: reinstall the model") from error
-        return cls(context, CellTables.from_arrays(context.trees, arrays), halo)
+        halo = typed(arrays, "halo", np.uint8, 0)
+        return cls(context, CellTables.from_arrays(context.trees, arrays), int(halo))
 
 
 @lru_cache(maxsize=4)

@@ -3,7 +3,7 @@
 from ..errors import ModelError
 from ..models import runtime
 from ..models.zoo import Model
-from .layered import Engine
+from .engine import Engine
 from .recurrence import Recurrence
 from .unrolled import Unrolled
 

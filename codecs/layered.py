@@ -5,7 +5,7 @@ ends early decodes to the last level that arrived. Quality is the level: 0 at qu
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
@@ -19,13 +19,14 @@ from ..images import Picture
 from ..models.zoo import Model
 from . import level_header
 from .alpha import decode_alpha, encode_alpha
+from .arrived_codes import ArrivingLayers, decode_arrived, decode_codes
 from .base import DecodeRequest, EncodeSettings, Progress, SegmentInfo, no_progress
-from .layers import ArrivingLayers, decode_arrived, decode_codes
+from .engine import Engine
 from .level_header import STRIDE_LOG2, HeaderModule
 from .metadata import chunks_of, picture_of
 from .padding import padded
 from .progressive import require_level
-from .recurrence import Pixels
+from .samples import Pixels
 from .segments import find_payload, payload_of
 from .trials import CodedTrials, Trials
 
@@ -33,58 +34,7 @@ _MOST_BYTES = 1 << 29
 """Memory for pictures of several levels that are restored in one pass."""
 
 
-class Engine(Protocol):
-    """Makes codes of pictures and pictures of codes."""
-
-    def analyse(self, pixels: Pixels, levels: int, progress: Progress = no_progress) -> Codes:
-        """Makes the codes of a picture.
-
-        Args:
-            pixels: uint8 (h, w, 3), sides multiples of the codec's alignment.
-            levels: how many.
-            progress: told how much is done.
-
-        Returns:
-            uint8 (levels, channels, h/16, w/16), 0 or 1.
-
-        Raises:
-            RequestError: the model cannot take a picture of that size.
-            ModelError: the model's files are missing or damaged.
-            BackendError: the inference runtime is missing or failed.
-        """
-        ...
-
-    def synthesise(
-        self, codes: Sequence[Codes], levels: Sequence[int], progress: Progress = no_progress
-    ) -> list[Pixels]:
-        """Restores a picture at several levels.
-
-        Args:
-            codes: for every level, up to the highest that is wanted, uint8 (channels, h, w) of 0, 1 and `UNKNOWN`.
-            levels: which are wanted, ascending.
-            progress: told how much is done.
-
-        Returns:
-            For each wanted level, uint8 (16 h, 16 w, 3).
-
-        Raises:
-            NicodecError: the errors are those of `analyse`.
-        """
-        ...
-
-    def synthesise_arriving(self, codes: Iterable[Codes]) -> Iterator[Pixels]:
-        """Restores a picture each time that the codes of one more level arrive.
-
-        Args:
-            codes: level by level, as for `synthesise`.
-
-        Raises:
-            NicodecError: the errors are those of `analyse`.
-        """
-        ...
-
-
-class Layers(Protocol):
+class EntropyModel(Protocol):
     """What an entropy model says of the layers of its files."""
 
     @property
@@ -112,8 +62,8 @@ class LayeredCodec(ABC):
     header: HeaderModule
 
     @abstractmethod
-    def _layers(self, model: Model) -> Layers:
-        """What the entropy model of a zoo entry says.
+    def _entropy_model(self, model: Model) -> EntropyModel:
+        """The entropy model of a zoo entry.
 
         Raises:
             ModelError: the files are missing or damaged.
@@ -137,7 +87,7 @@ class LayeredCodec(ABC):
     ) -> Container:
         """See `Codec.encode`."""
         settings.require_no_channels(model)
-        levels = self._layers(model).layers
+        levels = self._entropy_model(model).layers
         count = level_header.level_of(settings.level, settings.quality, levels) + 1
         return self.code(self.analyse(picture, model, settings, count, progress), picture, model)
 
@@ -145,7 +95,7 @@ class LayeredCodec(ABC):
         self, picture: Picture, model: Model, settings: EncodeSettings, progress: Progress = no_progress
     ) -> Trials:
         """See `VariableRate.trials`; levels are cut from one file."""
-        levels = self._layers(model).layers
+        levels = self._entropy_model(model).layers
         whole = self.encode(picture, model, replace(settings, quality=None, level=None), progress)
         request = DecodeRequest(backend=settings.backend, threads=settings.threads)
         restored: dict[int, Picture] = {}
@@ -256,8 +206,8 @@ class LayeredCodec(ABC):
             ModelError: the model's files are missing or damaged.
         """
         self.header.check(header)
-        layers = self._layers(model)
-        if header.channels != layers.channels or header.layers > layers.layers:
+        entropy_model = self._entropy_model(model)
+        if header.channels != entropy_model.channels or header.layers > entropy_model.layers:
             raise FormatError(f"the header does not fit {model.id}: get an undamaged copy of the file")
 
     def coder(self, header: Header, model: Model) -> LayerCoder:

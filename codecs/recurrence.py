@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from ..bitstream.code_context import Codes
 from ..bitstream.layer_coder import UNKNOWN
@@ -19,10 +18,8 @@ from ..models.runtime import FloatNetwork, load_float
 from ..models.zoo import Model
 from .base import Progress, no_progress
 from .gru_model import GruShape, Memories, Reconstruction, load
-from .level_header import STRIDE_LOG2
+from .samples import STRIDE, Floats, Pixels, to_floats, to_pixels
 from .tiling import Span, tiles
-
-STRIDE = 1 << STRIDE_LOG2
 
 HALO_BASE = 36
 """Pixels as far away as the decoder's first iteration carries a code."""
@@ -42,9 +39,6 @@ OUTER_PIXELS = 1024
 _SIGNS = np.zeros(UNKNOWN + 1, np.float32)
 _SIGNS[:2] = -1, 1
 
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class Networks:
@@ -62,7 +56,7 @@ class Networks:
 
 
 class Recurrence:
-    """The engine of two networks; see `gru_engine.Engine`. Loads each of them when it is first needed.
+    """The engine of two networks; see `engine.Engine`. Loads each of them when it is first needed.
 
     Args:
         model: from the zoo.
@@ -253,19 +247,3 @@ def empty(memories: Memories, height: int, width: int) -> tuple[Floats, ...]:
 def signed(codes: Codes) -> Floats:
     """Codes as a decoder takes them: -1 for 0, 1 for 1, and 0, neither of the two, where a code is not known."""
     return _SIGNS.take(codes)
-
-
-def to_floats(pixels: Pixels) -> Floats:
-    """uint8 (h, w, 3) to float32 (1, 3, h, w), samples 0..1 less one half."""
-    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32)[None]
-    planes /= np.float32(255)
-    planes -= np.float32(0.5)
-    return planes
-
-
-def to_pixels(picture: Floats) -> Pixels:
-    """The reverse of `to_floats`, clipped, halves rounded up as the original does."""
-    samples = picture[0] * np.float32(255)
-    samples += np.float32(128)  # 127.5, and 0.5 to round
-    np.clip(samples, 0, 255, out=samples)
-    return np.ascontiguousarray(samples.astype(np.uint8).transpose(1, 2, 0))

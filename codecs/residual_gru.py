@@ -11,8 +11,10 @@ from ..bitstream.container import Container
 from ..bitstream.layer_coder import LayerCoder
 from ..errors import RequestError
 from ..models.zoo import Model
-from . import codes_npz, gru_engine, gru_header, gru_model, recurrence
-from .layered import Engine, LayeredCodec
+from . import codes_npz, gru_engine, gru_header, gru_model
+from .engine import Engine
+from .layered import LayeredCodec
+from .samples import STRIDE
 
 
 class ResidualGru(LayeredCodec):
@@ -22,7 +24,7 @@ class ResidualGru(LayeredCodec):
     number = gru_header.NUMBER
     header = gru_header
 
-    def _layers(self, model: Model) -> CodeContext:
+    def _entropy_model(self, model: Model) -> CodeContext:
         return gru_model.load(model).context
 
     def _coder(self, model: Model, height: int, width: int) -> LayerCoder:
@@ -51,6 +53,4 @@ class ResidualGru(LayeredCodec):
         context = gru_model.load(model).context
         if len(codes) > context.layers or codes.shape[1] != context.channels:
             raise RequestError(f"{model.id} has other codes than the code file: choose another model")
-        return self._packed(
-            codes, model, width=codes.shape[3] * recurrence.STRIDE, height=codes.shape[2] * recurrence.STRIDE
-        )
+        return self._packed(codes, model, width=codes.shape[3] * STRIDE, height=codes.shape[2] * STRIDE)

@@ -161,11 +161,12 @@ def tiles(
     Yields:
         Rows and columns of every tile.
     """
-    if height * width * stride**2 <= (whole or WHOLE_PIXELS):
+    if height * width * stride**2 <= (WHOLE_PIXELS if whole is None else whole):
         yield Span(0, height, 0, height), Span(0, width, 0, width)
         return
-    for y in _spans(height, halo, stride, side or TILE_PIXELS):
-        for x in _spans(width, halo, stride, side or TILE_PIXELS):
+    side = TILE_PIXELS if side is None else side
+    for y in _spans(height, halo, stride, side):
+        for x in _spans(width, halo, stride, side):
             yield y, x
 
 

@@ -12,14 +12,15 @@ from ..bitstream.code_context import Codes
 from ..errors import RequestError
 from ..models.runtime import UnrolledNetwork
 from .base import Progress, no_progress
-from .recurrence import STRIDE, Floats, Pixels, signed
+from .recurrence import signed
+from .samples import STRIDE, Floats, Pixels
 
 MOST_PIXELS = 1536 * 1536
 """Of a picture: the published graph takes kilobytes of memory for each."""
 
 
 class Unrolled:
-    """The engine of a graph; see `gru_engine.Engine`.
+    """The engine of a graph; see `engine.Engine`.
 
     Args:
         network: the graph.

@@ -80,7 +80,8 @@ def measure(model: Model, width: int, height: int, threads: int, runs: int = RUN
 
 
 def operations(model: Model, direction: Literal["encode", "decode"], pixels: int) -> float:
-    """Multiply-accumulates that coding so many pixels takes, by the model's card; of a model with levels, at one level.
+    """Multiply-accumulates that coding so many pixels takes, by the model's card; of one level where networks run once for
+    each.
 
     Raises:
         ModelError: the card does not say.

@@ -28,9 +28,6 @@ LEVELS = (0, 1, 3, 7, 15)
 
 RUNS = 3
 
-ONE_LEVEL = "one level"
-"""What a card says where its operations are those of every level."""
-
 
 @dataclass(frozen=True)
 class LevelTimes:
@@ -119,7 +116,7 @@ def _operations(model: Model, level: int, pixels: int) -> tuple[float, float]:
     after it.
     """
     encode, decode = operations(model, "encode", pixels), operations(model, "decode", pixels)
-    if model.card.get("kmac_is_of") != ONE_LEVEL:
+    if model.card.get("kmac_is_of") != zoo.ONE_LEVEL:
         return encode, decode
     return (level + 1) * encode - decode, (level + 1) * decode
 

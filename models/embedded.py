@@ -2,15 +2,18 @@
 
 Every coefficient is known up to a cell that further codes split (`bitstream/code_trees.py`). The synthesis takes the mean of
 each cell and its deviation, moves the mean within the cell as far as neighbours suggest, turns the result into pixels
-linearly, and adds what convolutions at a quarter of the resolution see. At first it does nothing but the linear part.
+linearly, adds what neighbours tell of the rest of the block, and then what convolutions at a quarter of the resolution see.
+At first it does nothing but the linear part.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
 from keras import layers
 
+from .keras_ops import ops
 from .layers import DepthToSpace, SpaceToDepth
 
 STRIDE = 16
@@ -24,8 +27,38 @@ _SLOPE = 0.1
 _PICTURE_SCALE = 4.0
 """What brings pixels less one half to about unit variance for the second half."""
 
+_CONTRAST = 2.0
+"""By how much differences are amplified: they are smaller than what they are between."""
+
 _ADDED_SCALE = 1.0 / 32.0
 """Of what is added to the linear picture: a few grey levels, from weights as large as those of other layers."""
+
+
+class Differences(keras.initializers.Initializer):
+    """He's normal initialiser, with filters that see differences between places alone, of some of the channels.
+
+    Neighbouring blocks are much alike. What tells where they do not fit together would drown in what they have in common,
+    and gradient descent would take very long to find it.
+
+    Args:
+        channels: the first so many are meant.
+        places: how many parts of equal size they have, which show the same at places beside each other.
+    """
+
+    def __init__(self, channels: int, places: int) -> None:
+        self.channels, self.places = channels, places
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        """A kernel (height, width, in, out)."""
+        kernel = ops.convert_to_numpy(keras.initializers.HeNormal()(shape, "float32")).copy()
+        meant = kernel[:, :, : self.channels].reshape(*shape[:2], self.places, -1, shape[3])
+        meant -= meant.mean(axis=(0, 1, 2), keepdims=True)
+        kernel[:, :, : self.channels] = _CONTRAST * meant.reshape(*shape[:2], self.channels, shape[3])
+        return ops.convert_to_tensor(kernel, dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments to build the initialiser again."""
+        return {"channels": self.channels, "places": self.places}
 
 
 @dataclass(frozen=True)
@@ -83,7 +116,13 @@ def synthesis(architecture: EmbeddedArchitecture) -> Any:
         keras.Input((None, None, architecture.coefficients), name=name) for name in ("means", "deviations")
     )
     x = layers.Concatenate(name="known")([means, deviations])
-    x = layers.Conv2D(architecture.deep_width, 3, padding="same", name="deep_entry")(x)
+    x = layers.Conv2D(
+        architecture.deep_width,
+        3,
+        padding="same",
+        kernel_initializer=Differences(architecture.coefficients, 1),
+        name="deep_entry",
+    )(x)
     for number in range(architecture.deep_blocks):
         x = _residual(x, architecture.deep_width, f"deep{number}")
     x = layers.LeakyReLU(negative_slope=_SLOPE, name="deep_act")(x)
@@ -99,6 +138,12 @@ def synthesis(architecture: EmbeddedArchitecture) -> Any:
     )
     linear = basis(moved)
     picture = DepthToSpace(STRIDE, name="blocks", dtype="float32")(linear)
+    direct = layers.Conv2D(
+        STRIDE**2 * COLOURS, 1, padding="same", kernel_initializer="zeros", name="deep_exit", dtype="float32"
+    )(x)
+    direct = layers.Rescaling(_ADDED_SCALE, name="deep_scale", dtype="float32")(direct)
+    direct = DepthToSpace(STRIDE, name="deep_d2s", dtype="float32")(direct)
+    picture = layers.Add(name="predicted", dtype="float32")([picture, direct])
     features = layers.Conv2D((STRIDE // _FINE) ** 2 * architecture.features, 1, padding="same", name="features")(x)
     features = DepthToSpace(STRIDE // _FINE, name="features_d2s")(features)
     added = _fine(picture, features, architecture)
@@ -108,10 +153,16 @@ def synthesis(architecture: EmbeddedArchitecture) -> Any:
 
 
 def _fine(picture: Any, features: Any, architecture: EmbeddedArchitecture) -> Any:
-    """What is added to the linear picture."""
+    """What convolutions at a quarter of the resolution add to the picture."""
     x = layers.Rescaling(_PICTURE_SCALE, name="picture_scale")(SpaceToDepth(_FINE, name="picture_fold")(picture))
     x = layers.Concatenate(name="fine_known")([x, features])
-    x = layers.Conv2D(architecture.fine_width, 3, padding="same", name="fine_entry")(x)
+    x = layers.Conv2D(
+        architecture.fine_width,
+        3,
+        padding="same",
+        kernel_initializer=Differences(_FINE**2 * COLOURS, _FINE**2),
+        name="fine_entry",
+    )(x)
     for number in range(architecture.fine_blocks):
         x = _residual(x, architecture.fine_width, f"fine{number}")
     x = layers.LeakyReLU(negative_slope=_SLOPE, name="fine_act")(x)

@@ -13,6 +13,9 @@ A recurrent model has an encoder and a decoder that do one iteration each. They 
 (1, channels, h, w), and return a result and the states after it; see `residual_gru`. Or it is one graph of all its
 iterations, which only TensorFlow runs, whatever the backend: an `UnrolledNetwork`.
 
+The encoder of an embedded model takes float32 samples and returns coefficients, its decoder the means and the deviations of
+cells, from which it makes float32 samples; see `embedded`.
+
 The processors of a sandwich take and return float32 samples too, with a channel that tells them the quantisation step; see
 `sandwich`. They are its encoder and decoder.
 

@@ -39,6 +39,9 @@ DECODER = "decoder.onnx"
 GRAPH = "graph.pb"
 TABLES = "entropy.npz"
 
+ONE_LEVEL = "one level"
+"""What a card says its operations per pixel are of, where networks run once for every level."""
+
 ENCODER = "encoder.onnx"
 HYPER_ENCODER = "hyper_encoder.onnx"
 ENCODER_HASHES = {ENCODER: "encoder_hash", HYPER_ENCODER: "hyper_encoder_hash"}

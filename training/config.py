@@ -170,7 +170,7 @@ class EmbeddedConfig(RunConfig):
 
     Attributes:
         architecture: the networks.
-        first_price: of a bit in the first level, in squared error of a sample (0..255 scale), when trees are grown.
+        first_price: of a bit in the first level, in squared error of a block (0..255 scale), when trees are grown.
         last_price: that in the last level; between, it falls by the same factor from each level to the next.
         masking: power of a block's variance that its errors are divided by when trees are grown.
         masking_floor: what is added to that variance (0..255 scale).

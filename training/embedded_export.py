@@ -9,7 +9,7 @@ from ..bitstream.code_trees import Cells
 from ..codecs.cells import CellTables
 from ..codecs.embedded_header import NUMBER
 from ..codecs.embedded_model import EmbeddedModel
-from ..codecs.recurrence import to_floats
+from ..codecs.samples import to_floats
 from ..errors import RequestError
 from ..models import keras_weights, onnx_graph, zoo
 from ..models.backends import onnx_runtime

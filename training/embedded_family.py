@@ -37,9 +37,10 @@ def start(codec: EmbeddedCodec, config: EmbeddedConfig, packed: Pixels, source: 
     if source is None:
         codec.begin(packed)
         return
+    name = source.id if isinstance(source, Model) else source
     trained = None if isinstance(source, Model) else load_average(source)
     if trained is None or not isinstance(trained[1], EmbeddedConfig) or trained[1].architecture != config.architecture:
-        raise RequestError(f"cannot start from {source}: give the folder of a run of the same architecture")
+        raise RequestError(f"cannot start from {name}: give the folder of a run of the same architecture")
     codec.set_weights(trained[0].get_weights())
 
 

@@ -50,7 +50,7 @@ def write(codec: ProgressiveCodec, config: ProgressiveConfig, folder: Path, pict
         parameters={"encoder": codec.encoder.count_params(), "decoder": codec.decoder.count_params()},
         # To encode a level is to decode it too, so that the next one knows what is left.
         macs=(encode + decode, decode),
-        facts={"levels": LEVELS, "kmac_is_of": "one level"},
+        facts={"levels": LEVELS, "kmac_is_of": zoo.ONE_LEVEL},
     )
 
 

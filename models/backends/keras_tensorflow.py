@@ -49,20 +49,10 @@ def _channels(card: _Card) -> int:
     return int(card["channels"])
 
 
-def _shallow_architecture(card: _Card) -> shallow.Architecture:
-    """The fields that the card names; what else it says is for the codec."""
-    names = {field.name for field in fields(shallow.Architecture)}
-    return shallow.Architecture(**{name: value for name, value in card.items() if name in names})
-
-
-def _gru_architecture(card: _Card) -> residual_gru.GruArchitecture:
-    names = {field.name for field in fields(residual_gru.GruArchitecture)}
-    return residual_gru.GruArchitecture(**{name: value for name, value in card.items() if name in names})
-
-
-def _embedded_architecture(card: _Card) -> embedded.EmbeddedArchitecture:
-    names = {field.name for field in fields(embedded.EmbeddedArchitecture)}
-    return embedded.EmbeddedArchitecture(**{name: value for name, value in card.items() if name in names})
+def _named_in(kind: type[Any]) -> Callable[[_Card], Any]:
+    """Makes a dataclass of those of its fields that the card names; what else it says is for the codec."""
+    names = {field.name for field in fields(kind)}
+    return lambda card: kind(**{name: value for name, value in card.items() if name in names})
 
 
 def _sandwich_architecture(card: _Card) -> sandwich.SandwichArchitecture:
@@ -70,11 +60,11 @@ def _sandwich_architecture(card: _Card) -> sandwich.SandwichArchitecture:
 
 
 _FAMILIES = {
-    "embedded": _Family(_embedded_architecture, embedded.analysis, embedded.synthesis),
+    "embedded": _Family(_named_in(embedded.EmbeddedArchitecture), embedded.analysis, embedded.synthesis),
     "l3ic": _Family(_channels, l3ic.analysis, l3ic.synthesis),
-    "residual_gru": _Family(_gru_architecture, residual_gru.encoder, residual_gru.decoder),
+    "residual_gru": _Family(_named_in(residual_gru.GruArchitecture), residual_gru.encoder, residual_gru.decoder),
     "sandwich": _Family(_sandwich_architecture, sandwich.preprocessor, sandwich.postprocessor),
-    "shallow": _Family(_shallow_architecture, shallow.analysis, shallow.synthesis, shallow.hyper_analysis),
+    "shallow": _Family(_named_in(shallow.Architecture), shallow.analysis, shallow.synthesis, shallow.hyper_analysis),
 }
 
 

@@ -67,6 +67,8 @@ def test_codes_that_did_not_arrive_leave_cells_as_they_are() -> None:
         (3, -PLAN),
         (3, np.zeros((MAX_DEPTH + 1, 1), np.int64)),
         (3, np.zeros((1, MAX_DEPTH + 1), np.int64)),
+        (3, np.broadcast_to(np.int64(0), (1 << 40, 1))),  # would take a terabyte to count
+        (512, np.arange(129)[None]),
     ],
 )
 def test_impossible_plans_are_refused(

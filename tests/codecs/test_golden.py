@@ -16,7 +16,7 @@ from nicodec.models import zoo
 from nicodec.models.zoo import Model
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-CODECS = ("l3ic", "residual-gru", "shallow")
+CODECS = ("embedded", "l3ic", "residual-gru", "shallow")
 
 latents_digest: Callable[[Container, Model], str] = runpy.run_path(str(GOLDEN / "write.py"))["latents_digest"]
 
@@ -65,8 +65,8 @@ def test_pixels_change_by_one_at_most(name: str) -> None:
 
 
 def progressive_files() -> list[str]:
-    """The smallest golden file of every progressive model that has more than a few levels."""
-    return [name for name in CHECKSUMS if name.startswith("residual-gru/") and name.endswith("-odd.nic")]
+    """A small golden file of every progressive model with all levels."""
+    return [name for name in CHECKSUMS if name.startswith(("embedded/", "residual-gru/")) and name.endswith("-odd.nic")]
 
 
 @pytest.mark.parametrize("name", progressive_files())

@@ -305,6 +305,7 @@ def test_headers_of_other_files_are_refused(codec: LayeredCodec, model: Model, w
     header = whole.header
     for other in (
         replace(header, stride_log2=3),
+        replace(header, align_log2=9 - header.align_log2),
         replace(header, align_log2=6),
         replace(header, depth=7),
         replace(header, profile=1),

@@ -1,5 +1,6 @@
 """The embedded codec: it starts as a KLT, codes as it was trained, learns, and fits tables to what neighbours tell."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,13 @@ keras: Any = pytest.importorskip("keras")
 
 from nicodec.bitstream.code_trees import Cells, CodeTrees
 from nicodec.bitstream.tree_layers import TreeLayerCoder
-from nicodec.codecs import embedded_model, embedding
+from nicodec.codecs import embedded_engine, embedded_model
 from nicodec.codecs.cells import CellTables
-from nicodec.codecs.embedding import Embedding
-from nicodec.errors import RequestError
+from nicodec.codecs.embedded_engine import EmbeddedEngine
+from nicodec.codecs.embedded_model import EmbeddedModel
+from nicodec.errors import FormatError, ModelError, RequestError
 from nicodec.metrics.psnr import psnr
-from nicodec.models import embedded, zoo
+from nicodec.models import embedded, onnx_graph, zoo
 from nicodec.models.embedded import EmbeddedArchitecture
 from nicodec.models.keras_ops import ops
 from nicodec.models.zoo import Model
@@ -109,7 +111,7 @@ def test_cells_are_those_of_the_tables(codec: EmbeddedCodec, packed: data.Pixels
 
 
 def test_a_model_codes_as_it_was_trained(model: Model, pictures: Path, samples: "Samples") -> None:
-    engine = Embedding(model, "onnxruntime", 1)
+    engine = EmbeddedEngine(model, "onnxruntime", 1)
     pixels = samples.photo(64, 96)
     codes = engine.analyse(pixels, 16)
     assert codes.shape == (16, 8, 4, 6)
@@ -120,27 +122,79 @@ def test_a_model_codes_as_it_was_trained(model: Model, pictures: Path, samples: 
         assert np.mean(np.abs(picture - expected) <= 2) > 0.98
 
 
-def test_tiles_give_the_same_pixels(model: Model, samples: "Samples", monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Embedding(model, "onnxruntime", 1)
+def loud(network: Any) -> Any:
+    """Gives a synthesis weights that let everything through."""
+    rng = np.random.default_rng(1)
+    for layer in network.layers:
+        layer.set_weights([0.2 * rng.standard_normal(weight.shape) for weight in layer.get_weights()])
+    return network
+
+
+def test_tiles_give_the_same_pixels(
+    model: Model, samples: "Samples", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the model's halo, and not with one that is narrower by one."""
+    shutil.copytree(model.folder, tmp_path / "model")
+    (tmp_path / "model" / "decoder.onnx").write_bytes(onnx_graph.float_graph(loud(embedded.synthesis(SMALL))))
+    folder = tmp_path / "model"
+    engine = EmbeddedEngine(replace(model, folder=folder, hash=zoo.model_hash(folder)), "onnxruntime", 1)
     pixels = samples.photo(64, 512)
     codes = engine.analyse(pixels, 16)
     expected = engine.synthesise(list(codes), [3, 15])
-    monkeypatch.setattr(embedding, "WHOLE_PIXELS", 64 * 64)
-    monkeypatch.setattr(embedding, "OUTER_PIXELS", 64 + 2 * 16 * embedded_model.load(model).halo)
+    halo = embedded_model.load(model).halo
+    assert halo == SMALL.halo
+    monkeypatch.setattr(embedded_engine, "WHOLE_PIXELS", 64 * 64)
+    monkeypatch.setattr(embedded_engine, "OUTER_PIXELS", 64 + 2 * 16 * halo)
     assert np.array_equal(engine.analyse(pixels, 16), codes)
     seen: list[tuple[int, int]] = []
     found = engine.synthesise(list(codes), [3, 15], lambda done, total: seen.append((done, total)))
     assert seen == [(done + 1, 16) for done in range(16)]
     assert all(np.abs(a.astype(int) - b).max() <= 1 for a, b in zip(found, expected, strict=True))
+    monkeypatch.setattr(engine, "_model", replace(engine._model, halo=halo - 1))
+    (narrower,) = engine.synthesise(list(codes), [15])
+    assert np.abs(narrower.astype(int) - expected[1]).max() > 10
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_networks_that_do_not_fit_are_refused(model: Model, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = EmbeddedEngine(model, "onnxruntime", 1)
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    codes = list(engine.analyse(pixels, 2))
+    runs = {"encoder": lambda: engine.analyse(pixels, 2), "decoder": lambda: engine.synthesise(codes, [1])}
+    wrong = np.zeros((1, 23, 2, 3), np.float32)
+    for results in ((wrong,), (wrong, wrong), ()):
+        monkeypatch.setattr(engine, "_network", lambda name, results=results: lambda *arrays: results)
+        with pytest.raises(ModelError, match="reinstall"):
+            runs[part]()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("halo", np.array(17, np.uint8)),
+        ("halo", np.array(np.inf)),
+        ("halo", np.array([5], np.uint8)),
+        ("means", np.full((24, 256), np.nan, np.float16)),
+        ("means", np.zeros((23, 256), np.float16)),
+        ("deviations", np.zeros((24, 256), np.float32)),
+        ("thresholds", np.zeros((24, 256), "u1,u1")),
+        ("plan", np.arange(24, dtype=np.uint16)[:, None]),
+    ],
+)
+def test_damaged_models_are_refused(model: Model, name: str, value: npt.NDArray[Any]) -> None:
+    with np.load(model.path("entropy.npz")) as stored:
+        arrays = dict(stored)
+    EmbeddedModel.from_arrays(arrays)
+    with pytest.raises(FormatError, match="reinstall"):
+        EmbeddedModel.from_arrays({**arrays, name: value})
+    with pytest.raises(FormatError, match=name):
+        EmbeddedModel.from_arrays({key: array for key, array in arrays.items() if key != name})
 
 
 def test_the_halo_is_how_far_a_cell_is_felt() -> None:
     """With weights that let everything through, no pixel changes beyond it, and one does at it."""
     keras.utils.set_random_seed(3)
-    network = embedded.synthesis(SMALL)
-    rng = np.random.default_rng(1)
-    for layer in network.layers:
-        layer.set_weights([0.2 * rng.standard_normal(weight.shape) for weight in layer.get_weights()])
+    network, rng = loud(embedded.synthesis(SMALL)), np.random.default_rng(1)
     size = 2 * SMALL.halo + 5
     inputs = rng.standard_normal((2, 1, size, size, 24)).astype(np.float32)
     changed = inputs.copy()
@@ -150,6 +204,15 @@ def test_the_halo_is_how_far_a_cell_is_felt() -> None:
     rows = np.flatnonzero(blocks.any(axis=1))
     assert SMALL.halo - 1 <= size // 2 - rows[0] <= SMALL.halo
     assert SMALL.halo - 1 <= rows[-1] - size // 2 <= SMALL.halo
+
+
+def test_filters_begin_by_seeing_differences() -> None:
+    """Where all blocks are alike, the entry of the deep half sees nothing of the means, that of the fine half of the picture."""
+    network = embedded.synthesis(SMALL)
+    deep = network.get_layer("deep_entry").get_weights()[0]
+    assert np.abs(deep[:, :, :24].sum(axis=(0, 1))).max() < 1e-4 < np.abs(deep[:, :, 24:].sum(axis=(0, 1))).max()
+    fine = network.get_layer("fine_entry").get_weights()[0][:, :, :48].reshape(3, 3, 16, 3, -1)
+    assert np.abs(fine.sum(axis=(0, 1, 2))).max() < 1e-4
 
 
 def test_it_learns(codec: EmbeddedCodec, packed: data.Pixels) -> None:

@@ -19,7 +19,7 @@ from nicodec.models.backends import onnx_runtime
 from nicodec.models.keras_ops import ops
 from nicodec.models.layers import PatchConv2D
 from nicodec.models.residual_gru import ITERATIONS, GruArchitecture
-from nicodec.training import data, progressive_export, progressive_family
+from nicodec.training import data, export, progressive_export, progressive_family
 from nicodec.training.config import ProgressiveConfig, config_from_json, load_config
 from nicodec.training.loop import train
 from nicodec.training.progressive import LEVELS, binarised, build_codec, to_bytes
@@ -204,6 +204,18 @@ def test_a_run_resumes_and_starts_another(pictures: Path, tmp_path: Path) -> Non
     wider = replace(CONFIG, architecture=replace(SMALL, codes=16))
     with pytest.raises(RequestError, match="another architecture"):
         progressive_family.start(build_codec(wider), wider, np.zeros((1, 64, 64, 3), np.uint8), tmp_path / "straight")
+
+
+def test_a_run_starts_from_a_model(pictures: Path, tmp_path: Path) -> None:
+    train(CONFIG, pictures, tmp_path / "run")
+    model = zoo.open_folder(export.export(tmp_path / "run", tmp_path / "zoo", pictures=pictures, samples=1))
+    codec, trained = build_codec(replace(CONFIG, seed=5)), export.load_average(tmp_path / "run")[0]
+    progressive_family.start(codec, CONFIG, np.zeros((1, 64, 64, 3), np.uint8), model)
+    for weight, expected in zip(codec.get_weights(), trained.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=1e-3, atol=1e-6)
+    wider = replace(CONFIG, architecture=replace(SMALL, codes=16))
+    with pytest.raises(RequestError, match="same architecture"):
+        progressive_family.start(build_codec(wider), wider, np.zeros((1, 64, 64, 3), np.uint8), model)
 
 
 def test_measures_some_levels(pictures: Path) -> None:

@@ -7,23 +7,24 @@ import numpy as np
 
 from ..bitstream.code_context import Codes
 from ..bitstream.code_trees import Cells
+from ..errors import ModelError
 from ..models.runtime import FloatNetwork, load_float
 from ..models.zoo import Model
 from . import embedded_model
 from .base import Progress, no_progress
 from .cells import CellTables
-from .recurrence import STRIDE, Floats, Pixels, to_floats, to_pixels
+from .samples import STRIDE, Floats, Pixels, to_floats, to_pixels
 from .tiling import Span, tiles
 
 WHOLE_PIXELS = 1 << 21
 """Pixels up to which a picture runs in one piece: a quarter of a kilobyte of memory for each."""
 
 OUTER_PIXELS = 1024
-"""Side of a tile in pixels, with its halo."""
+"""Side of a tile in pixels, with its halo, which is at most half of it: see `embedded_model`."""
 
 
-class Embedding:
-    """The engine of the embedded codec; see `layered.Engine`. Loads each network when it is first needed.
+class EmbeddedEngine:
+    """The engine of the embedded codec; see `engine.Engine`. Loads each network when it is first needed.
 
     Args:
         model: from the zoo.
@@ -46,10 +47,14 @@ class Embedding:
         # Blocks are analysed each by itself.
         places = _tiles(height, width, 0)
         for done, (y, x) in enumerate(places):
-            (values,) = encoder(to_floats(pixels[y.core(STRIDE), x.core(STRIDE)]))
-            cells[:, y.core(), x.core()] = tables.find(values[0])
+            block = pixels[y.core(STRIDE), x.core(STRIDE)]
+            shape = (len(cells), block.shape[0] // STRIDE, block.shape[1] // STRIDE)
+            cells[:, y.core(), x.core()] = tables.find(_only(encoder(to_floats(block)), shape))
             progress(done + 1, len(places))
-        return np.stack([tables.trees.codes(cells, level) for level in range(levels)])
+        codes = np.empty((levels, tables.trees.channels, height, width), np.uint8)
+        for level in range(levels):
+            codes[level] = tables.trees.codes(cells, level)
+        return codes
 
     def synthesise(
         self, codes: Sequence[Codes], levels: Sequence[int], progress: Progress = no_progress
@@ -93,14 +98,27 @@ class _Restorer:
         places = _tiles(height, width, self._halo)
         for done, (y, x) in enumerate(places):
             restored = self._run(cells[:, y.outer(), x.outer()])
-            pixels = to_pixels(restored[:, :, y.inner(STRIDE), x.inner(STRIDE)])
+            pixels = to_pixels(restored[None, :, y.inner(STRIDE), x.inner(STRIDE)])
             picture[y.core(STRIDE), x.core(STRIDE)] = pixels
             progress(done + 1, len(places))
         return picture
 
     def _run(self, cells: Cells) -> Floats:
-        (restored,) = self._decoder(self._tables.means_of(cells)[None], self._tables.deviations_of(cells)[None])
-        return restored
+        """What the network makes of cells (coefficients, h, w): (3, 16 h, 16 w)."""
+        restored = self._decoder(self._tables.means_of(cells)[None], self._tables.deviations_of(cells)[None])
+        return _only(restored, (3, cells.shape[1] * STRIDE, cells.shape[2] * STRIDE))
+
+
+def _only(results: Sequence[Floats], shape: tuple[int, ...]) -> Floats:
+    """The only result of a network for one picture, without the axis of pictures.
+
+    Raises:
+        ModelError: there are more, or it has another shape.
+    """
+    shapes = [result.shape for result in results]
+    if shapes != [(1, *shape)]:
+        raise ModelError(f"a network gives {shapes} instead of {(1, *shape)}: reinstall the model")
+    return results[0][0]
 
 
 def _part(progress: Progress, done: int, total: int) -> Progress:
