@@ -118,7 +118,8 @@ def _only(results: Sequence[Floats], shape: tuple[int, ...]) -> Floats:
     shapes = [result.shape for result in results]
     if shapes != [(1, *shape)]:
         raise ModelError(f"a network gives {shapes} instead of {(1, *shape)}: reinstall the model")
-    return results[0][0]
+    alone: Floats = results[0][0]
+    return alone
 
 
 def _part(progress: Progress, done: int, total: int) -> Progress:

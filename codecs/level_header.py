@@ -14,15 +14,17 @@ LEVELS = 16
 
 
 class HeaderModule(Protocol):
-    """What a codec's module of headers offers.
+    """What a codec's module of headers offers."""
 
-    Attributes:
-        NUMBER: of the codec.
-        ALIGN_LOG2: what the sides of a picture are padded to multiples of, as a power of two.
-    """
+    @property
+    def NUMBER(self) -> int:
+        """The number of the codec."""
+        ...
 
-    NUMBER: int
-    ALIGN_LOG2: int
+    @property
+    def ALIGN_LOG2(self) -> int:
+        """What the sides of a picture are padded to multiples of, as a power of two."""
+        ...
 
     def check(self, header: Header) -> None:
         """Refuses headers that no encoder of the codec writes.

@@ -120,7 +120,7 @@ def synthesis(architecture: EmbeddedArchitecture) -> Any:
         architecture.deep_width,
         3,
         padding="same",
-        kernel_initializer=Differences(architecture.coefficients, 1),
+        kernel_initializer=_differences(architecture.coefficients, 1),
         name="deep_entry",
     )(x)
     for number in range(architecture.deep_blocks):
@@ -160,7 +160,7 @@ def _fine(picture: Any, features: Any, architecture: EmbeddedArchitecture) -> An
         architecture.fine_width,
         3,
         padding="same",
-        kernel_initializer=Differences(_FINE**2 * COLOURS, _FINE**2),
+        kernel_initializer=_differences(_FINE**2 * COLOURS, _FINE**2),
         name="fine_entry",
     )(x)
     for number in range(architecture.fine_blocks):
@@ -171,6 +171,11 @@ def _fine(picture: Any, features: Any, architecture: EmbeddedArchitecture) -> An
     )(x)
     x = layers.Rescaling(_ADDED_SCALE, name="fine_scale", dtype="float32")(x)
     return DepthToSpace(_FINE, name="fine_d2s", dtype="float32")(x)
+
+
+def _differences(channels: int, places: int) -> Any:
+    """`Differences`, typed as anything: Keras says that initialisers are names."""
+    return Differences(channels, places)
 
 
 def _residual(x: Any, channels: int, name: str) -> Any:

@@ -90,7 +90,9 @@ class _Picture:
         """What sums are to predict: root magnitudes of the coefficients of a layer's codes, (positions, channels)."""
         about = self.tables.trees.plan[layer]
         final = self.final.reshape(len(self.final), -1)[np.ix_(about, self.sites[phase])]
-        return np.sqrt(np.abs(np.take_along_axis(self.tables.means[about], final.astype(np.intp), axis=1))).T
+        means = np.take_along_axis(self.tables.means[about], final.astype(np.intp), axis=1)
+        expected: Doubles = np.sqrt(np.abs(means, dtype=np.float64)).T
+        return expected
 
     def codes(self, layer: int, phase: int) -> Codes:
         """The codes of a layer at the positions of a phase, (channels, positions)."""
@@ -98,8 +100,8 @@ class _Picture:
 
     def cells(self, layer: int, phase: int, channel: int) -> Integers:
         """What is known of the coefficient of a code at the positions of a phase."""
-        cells = self.known.cells[self.tables.trees.plan[layer, channel], self.sites[phase]]
-        return cells.astype(np.int64)
+        cells: Integers = self.known.cells[self.tables.trees.plan[layer, channel], self.sites[phase]].astype(np.int64)
+        return cells
 
     def advance(self, layer: int, phase: int, channels: Integers, codes: Codes) -> None:
         """Takes note of the codes (channels, positions) of some channels."""
@@ -113,7 +115,8 @@ def _weights(features: Doubles, expected: Doubles) -> npt.NDArray[np.int8]:
     products[np.diag_indices_from(products)] += _RIDGE * np.trace(products) / max(1, len(products)) + 1.0
     solved = np.linalg.solve(products, centred.T @ (expected - expected.mean(axis=0))).T
     scale = _LARGEST / np.maximum(np.abs(solved).max(axis=1, initial=0), 1e-30)
-    return np.rint(solved * scale[:, None]).astype(np.int8)
+    weights: npt.NDArray[np.int8] = np.rint(solved * scale[:, None]).astype(np.int8)
+    return weights
 
 
 def _quantiles(sums: Integers) -> Integers:

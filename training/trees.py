@@ -59,7 +59,8 @@ def activities(samples: Floats) -> Counts:
     rest = samples[:, _FIRST_ACTIVE:] if samples.shape[1] > _FIRST_ACTIVE else samples
     activity = np.abs(rest / (rest.std(axis=0) + _EPSILON)).mean(axis=1)
     bounds = np.quantile(activity, np.linspace(0, 1, _ACTIVITIES + 1)[1:-1])
-    return np.digitize(activity, bounds)
+    classes: Counts = np.digitize(activity, bounds).astype(np.int64)
+    return classes
 
 
 def _moments(trees: CodeTrees, cells: Cells, samples: Floats) -> tuple[Floats, Floats]:
@@ -105,7 +106,7 @@ class _Growing:
 
     def split(self, price: float) -> None:
         """Gives the coefficient one more code."""
-        cells = {}
+        cells: dict[int, tuple[int, int]] = {}
         for number, (start, stop) in self._cells.items():
             gained, middle = self._best(start, stop, price)
             if gained > 0:

@@ -1,6 +1,7 @@
 """The embedded codec: it starts as a KLT, codes as it was trained, learns, and fits tables to what neighbours tell."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ from nicodec.training.config import EmbeddedConfig, config_from_json, load_confi
 from nicodec.training.embedded import EmbeddedCodec, build_codec, levels_in_turn
 from nicodec.training.loop import train
 from nicodec.training.progressive import to_bytes
-from nicodec.training.run_folder import compiled_codec
+from nicodec.training.run_folder import compiled_codec, load_average
 
 if TYPE_CHECKING:
     from nicodec.tests.samples import Samples
@@ -115,7 +116,7 @@ def test_a_model_codes_as_it_was_trained(model: Model, pictures: Path, samples: 
     pixels = samples.photo(64, 96)
     codes = engine.analyse(pixels, 16)
     assert codes.shape == (16, 8, 4, 6)
-    trained, _, _ = export.load_average(model.folder.parents[2] / "run")
+    trained, _, _ = load_average(model.folder.parents[2] / "run")
     for level, picture in zip((2, 9, 15), engine.synthesise(list(codes), [2, 9, 15]), strict=True):
         expected = to_bytes(trained.restore(pixels[None], np.array([level])))[0].astype(int)
         # Weights are in half precision: a coefficient near a threshold may be in another cell.
@@ -137,7 +138,8 @@ def test_tiles_give_the_same_pixels(
     shutil.copytree(model.folder, tmp_path / "model")
     (tmp_path / "model" / "decoder.onnx").write_bytes(onnx_graph.float_graph(loud(embedded.synthesis(SMALL))))
     folder = tmp_path / "model"
-    engine = EmbeddedEngine(replace(model, folder=folder, hash=zoo.model_hash(folder)), "onnxruntime", 1)
+    its_model = replace(model, folder=folder, hash=zoo.model_hash(folder))
+    engine = EmbeddedEngine(its_model, "onnxruntime", 1)
     pixels = samples.photo(64, 512)
     codes = engine.analyse(pixels, 16)
     expected = engine.synthesise(list(codes), [3, 15])
@@ -150,9 +152,15 @@ def test_tiles_give_the_same_pixels(
     found = engine.synthesise(list(codes), [3, 15], lambda done, total: seen.append((done, total)))
     assert seen == [(done + 1, 16) for done in range(16)]
     assert all(np.abs(a.astype(int) - b).max() <= 1 for a, b in zip(found, expected, strict=True))
-    monkeypatch.setattr(engine, "_model", replace(engine._model, halo=halo - 1))
-    (narrower,) = engine.synthesise(list(codes), [15])
+    other = replace(embedded_model.load(model), halo=halo - 1)
+    monkeypatch.setattr(embedded_model, "load", lambda _: other)
+    (narrower,) = EmbeddedEngine(its_model, "onnxruntime", 1).synthesise(list(codes), [15])
     assert np.abs(narrower.astype(int) - expected[1]).max() > 10
+
+
+def giving(*results: npt.NDArray[np.float32]) -> Callable[[str], Callable[..., object]]:
+    """Loads networks that always give the same."""
+    return lambda part: lambda *arrays: results
 
 
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
@@ -160,10 +168,13 @@ def test_networks_that_do_not_fit_are_refused(model: Model, part: str, monkeypat
     engine = EmbeddedEngine(model, "onnxruntime", 1)
     pixels = np.zeros((32, 32, 3), np.uint8)
     codes = list(engine.analyse(pixels, 2))
-    runs = {"encoder": lambda: engine.analyse(pixels, 2), "decoder": lambda: engine.synthesise(codes, [1])}
+    runs: dict[str, Callable[[], object]] = {
+        "encoder": lambda: engine.analyse(pixels, 2),
+        "decoder": lambda: engine.synthesise(codes, [1]),
+    }
     wrong = np.zeros((1, 23, 2, 3), np.float32)
     for results in ((wrong,), (wrong, wrong), ()):
-        monkeypatch.setattr(engine, "_network", lambda name, results=results: lambda *arrays: results)
+        monkeypatch.setattr(engine, "_network", giving(*results))
         with pytest.raises(ModelError, match="reinstall"):
             runs[part]()
 

@@ -23,7 +23,7 @@ from nicodec.training import data, export, progressive_export, progressive_famil
 from nicodec.training.config import ProgressiveConfig, config_from_json, load_config
 from nicodec.training.loop import train
 from nicodec.training.progressive import LEVELS, binarised, build_codec, to_bytes
-from nicodec.training.run_folder import compiled_codec
+from nicodec.training.run_folder import compiled_codec, load_average
 
 if TYPE_CHECKING:
     from nicodec.tests.samples import Samples
@@ -209,7 +209,7 @@ def test_a_run_resumes_and_starts_another(pictures: Path, tmp_path: Path) -> Non
 def test_a_run_starts_from_a_model(pictures: Path, tmp_path: Path) -> None:
     train(CONFIG, pictures, tmp_path / "run")
     model = zoo.open_folder(export.export(tmp_path / "run", tmp_path / "zoo", pictures=pictures, samples=1))
-    codec, trained = build_codec(replace(CONFIG, seed=5)), export.load_average(tmp_path / "run")[0]
+    codec, trained = build_codec(replace(CONFIG, seed=5)), load_average(tmp_path / "run")[0]
     progressive_family.start(codec, CONFIG, np.zeros((1, 64, 64, 3), np.uint8), model)
     for weight, expected in zip(codec.get_weights(), trained.get_weights(), strict=True):
         np.testing.assert_allclose(weight, expected, rtol=1e-3, atol=1e-6)
