@@ -24,7 +24,7 @@ env:
 	rm -rf build
 
 test: env  ## fresh environment, install, all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 $(BIN)/ruff:
 	$(MAKE) env

@@ -8,7 +8,7 @@ CONFIG = EmbeddedConfig(
     architecture=EmbeddedArchitecture(coefficients=160),
     first_price=700.0,
     last_price=1.0,
-    steps=6000,
+    steps=6500,
     batch=8,
     crop=192,
     learning_rate=1e-3,
