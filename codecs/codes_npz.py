@@ -8,10 +8,7 @@ Source: tensorflow/models, research/compression/image_encoder, encoder.py and de
 
 import io
 import math
-import struct
-import tokenize
 import zipfile
-import zlib
 from typing import BinaryIO
 
 import numpy as np
@@ -20,6 +17,7 @@ from numpy.lib import format as npy
 
 from ..bitstream.code_context import Codes
 from ..errors import FormatError, LimitError
+from .archives import DAMAGED
 from .gru_header import ALIGN_LOG2
 from .level_header import LEVELS, STRIDE_LOG2
 
@@ -29,12 +27,6 @@ SUFFIX = ".npz"
 _HEADER_BYTES = 4096
 _ALIGNED = 1 << (ALIGN_LOG2 - STRIDE_LOG2)
 _ADVICE = "give a file that the original encoder or 'nicodec encode --codes-npz' wrote"
-
-# What the standard library and NumPy raise for archives and arrays that are none.
-_DAMAGED = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
-    *(NotImplementedError, RuntimeError, SyntaxError, TypeError, ValueError, tokenize.TokenError),
-)
 
 
 def write(codes: Codes) -> bytes:
@@ -72,7 +64,7 @@ def read(data: bytes | BinaryIO, max_pixels: int) -> Codes:
             packed = _member(archive, "codes", bits // 8 + _HEADER_BYTES)
     except FormatError:
         raise
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise FormatError(f"not a code file ({_one_line(error)}): {_ADVICE}") from error
     if packed.dtype != np.uint8 or packed.shape != (-(-bits // 8),):
         raise FormatError(f"codes are {packed.dtype} of shape {packed.shape}, not {-(-bits // 8)} bytes: {_ADVICE}")

@@ -35,36 +35,62 @@ def fit(tables: CellTables, pictures: Sequence[Cells]) -> TreeContext:
         tables: the cells.
         pictures: of each, the cells after the last layer, uint8 (coefficients, h, w).
     """
-    trees = tables.trees
-    shape = (trees.layers, PHASES, trees.channels)
-    magnitudes = np.rint(np.minimum(_MAGNITUDE_SCALE * np.sqrt(np.abs(tables.means)), 255)).astype(np.uint8)
-    weights = np.zeros((*shape, 2, trees.coefficients), np.int8)
-    bounds = np.zeros((*shape, CLASSES - 1), np.int64)
-    shares: dict[tuple[int, int, int], Doubles] = {}
-    known = [_Picture(Known(trees, magnitudes, *cells.shape[1:]), cells, tables) for cells in pictures]
-    for layer in tqdm(range(trees.layers), "contexts", disable=None):
+    fitting = _Fitting(tables, pictures)
+    for layer in tqdm(range(tables.trees.layers), "contexts", disable=None):
         for phase in range(PHASES):
-            used = np.flatnonzero(trees.depths[layer + phase] > 0)
-            features = np.concatenate([picture.known.features(used, picture.sites[phase]) for picture in known])
-            found = _weights(features, np.concatenate([p.expected(layer, phase) for p in known]))
-            weights[layer, phase][:, :, used] = found.reshape(len(found), 2, len(used))
-            sums = (features @ found.T).astype(np.int64)
-            bounds[layer, phase] = _quantiles(sums)
-            codes = [picture.codes(layer, phase) for picture in known]
-            joined = np.concatenate(codes, axis=1)
-            for channels in trees.rounds(layer):
-                for channel in channels.tolist():
-                    classes = np.searchsorted(bounds[layer, phase, channel], sums[:, channel], side="right")
-                    cells = np.concatenate([picture.cells(layer, phase, channel) for picture in known])
-                    found_shares = _shares(cells, classes, joined[channel], trees.split_depths[layer, channel])
-                    shares[layer, channel, phase] = np.where(_never(tables, layer, channel), 0.0, found_shares)
-                for picture, its_codes in zip(known, codes, strict=True):
-                    picture.advance(layer, phase, channels, its_codes[channels])
-    order = np.ndindex(trees.layers, trees.channels, PHASES)
-    contexts = nearest(np.concatenate([shares[layer, channel, phase].ravel() for layer, channel, phase in order]))
-    model = TreeContext(trees, magnitudes, weights, bounds, contexts, frequencies())
-    model.check()
-    return model
+            fitting.fit_phase(layer, phase)
+    return fitting.model()
+
+
+class _Fitting:
+    """The numbers of a model, phase after phase, as a coder learns them."""
+
+    def __init__(self, tables: CellTables, pictures: Sequence[Cells]) -> None:
+        trees = tables.trees
+        shape = (trees.layers, PHASES, trees.channels)
+        self._tables = tables
+        self._magnitudes = np.rint(np.minimum(_MAGNITUDE_SCALE * np.sqrt(np.abs(tables.means)), 255)).astype(np.uint8)
+        self._weights = np.zeros((*shape, 2, trees.coefficients), np.int8)
+        self._bounds = np.zeros((*shape, CLASSES - 1), np.int64)
+        self._shares: dict[tuple[int, int, int], Doubles] = {}
+        self._pictures = [
+            _Picture(Known(trees, self._magnitudes, *cells.shape[1:]), cells, tables) for cells in pictures
+        ]
+
+    def fit_phase(self, layer: int, phase: int) -> None:
+        """Fits the sums of a phase and the tables of its codes, and takes note of the codes."""
+        trees = self._tables.trees
+        sums = self._fit_sums(layer, phase)
+        codes = [picture.codes(layer, phase) for picture in self._pictures]
+        joined = np.concatenate(codes, axis=1)
+        for channels in trees.rounds(layer):
+            for channel in channels.tolist():
+                classes = np.searchsorted(self._bounds[layer, phase, channel], sums[:, channel], side="right")
+                cells = np.concatenate([picture.cells(layer, phase, channel) for picture in self._pictures])
+                shares = _shares(cells, classes, joined[channel], int(trees.split_depths[layer, channel]))
+                self._shares[layer, channel, phase] = np.where(_never(self._tables, layer, channel), 0.0, shares)
+            for picture, its_codes in zip(self._pictures, codes, strict=True):
+                picture.advance(layer, phase, channels, its_codes[channels])
+
+    def _fit_sums(self, layer: int, phase: int) -> Integers:
+        """Fits weights and bounds of a phase; returns the sums, (positions, channels)."""
+        used = np.flatnonzero(self._tables.trees.depths[layer + phase] > 0)
+        features = np.concatenate([picture.known.features(used, picture.sites[phase]) for picture in self._pictures])
+        found = _weights(features, np.concatenate([picture.expected(layer, phase) for picture in self._pictures]))
+        self._weights[layer, phase][:, :, used] = found.reshape(len(found), 2, len(used))
+        sums: Integers = (features @ found.T).astype(np.int64)
+        self._bounds[layer, phase] = _quantiles(sums)
+        return sums
+
+    def model(self) -> TreeContext:
+        """What was fitted."""
+        trees = self._tables.trees
+        order = np.ndindex(trees.layers, trees.channels, PHASES)
+        shares = [self._shares[layer, channel, phase].ravel() for layer, channel, phase in order]
+        contexts = nearest(np.concatenate(shares))
+        model = TreeContext(trees, self._magnitudes, self._weights, self._bounds, contexts, frequencies())
+        model.check()
+        return model
 
 
 @dataclass(frozen=True, eq=False)
