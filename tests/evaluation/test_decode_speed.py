@@ -1,6 +1,7 @@
 """The decode benchmark: what it runs, what it compares with, what it refuses."""
 
 import re
+import time
 from dataclasses import replace
 
 import pytest
@@ -38,12 +39,14 @@ def test_both_profiles_stand_beside_a_product(model: Model, monkeypatch: pytest.
         assert re.fullmatch(rf"  matrix product of {giga:.2f} GMAC +{TIME}, decode takes \d+\.\d\d times that", line)
 
 
-def test_parts_are_parts_of_decoding(model: Model) -> None:
+def test_parts_are_parts_of_decoding(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In processor time, which other processes do not lengthen."""
+    monkeypatch.setattr("time.perf_counter", time.process_time)
     picture = Picture(pixels=photo(192, 128))
     data = container.write(codec_by_number(model.codec).encode(picture, model, EncodeSettings(effort=1)))
     times = decode_speed.times_here(model, data, 1e8, 1, runs=5)
     assert min(times.entropy, times.network, times.product) > 0
-    assert times.decode > max(times.entropy, times.network) / 2  # medians of a busy machine
+    assert times.decode > max(times.entropy, times.network) / 2
 
 
 def test_the_product_has_as_many_operations(monkeypatch: pytest.MonkeyPatch) -> None:
