@@ -90,9 +90,9 @@ def measure(paths: Sequence[Path], steps: Sequence[int] = STEPS, *, subsampled: 
 
 def _compare(pixels: npt.NDArray[np.uint8], step: int, layers: Sequence["EncodeDecodeIntra"], subsampled: bool) -> _One:
     from ..models.keras_ops import ops
-    from ..models.libjpeg import flat_jpeg
+    from ..models.libjpeg import jpeg
 
-    data = flat_jpeg(pixels, step, subsampled=subsampled)
+    data = jpeg(pixels, step, subsampled=subsampled)
     with Image.open(io.BytesIO(data)) as image:
         real = np.asarray(image)
     batch = pixels[None].astype(np.float32)

@@ -6,14 +6,13 @@ linearly, adds what neighbours tell of the rest of the block, and then what conv
 At first it does nothing but the linear part.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
 from keras import layers
 
-from .keras_ops import ops
+from .initialisers import differences
 from .layers import DepthToSpace, SpaceToDepth
 
 STRIDE = 16
@@ -27,38 +26,8 @@ _SLOPE = 0.1
 _PICTURE_SCALE = 4.0
 """What brings pixels less one half to about unit variance for the second half."""
 
-_CONTRAST = 2.0
-"""By how much differences are amplified: they are smaller than what they are between."""
-
 _ADDED_SCALE = 1.0 / 32.0
 """Of what is added to the linear picture: a few grey levels, from weights as large as those of other layers."""
-
-
-class Differences(keras.initializers.Initializer):
-    """He's normal initialiser, with filters that see differences between places alone, of some of the channels.
-
-    Neighbouring blocks are much alike. What tells where they do not fit together would drown in what they have in common,
-    and gradient descent would take very long to find it.
-
-    Args:
-        channels: the first so many are meant.
-        places: how many parts of equal size they have, which show the same at places beside each other.
-    """
-
-    def __init__(self, channels: int, places: int) -> None:
-        self.channels, self.places = channels, places
-
-    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
-        """A kernel (height, width, in, out)."""
-        kernel = ops.convert_to_numpy(keras.initializers.HeNormal()(shape, "float32")).copy()
-        meant = kernel[:, :, : self.channels].reshape(*shape[:2], self.places, -1, shape[3])
-        meant -= meant.mean(axis=(0, 1, 2), keepdims=True)
-        kernel[:, :, : self.channels] = _CONTRAST * meant.reshape(*shape[:2], self.channels, shape[3])
-        return ops.convert_to_tensor(kernel, dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """Arguments to build the initialiser again."""
-        return {"channels": self.channels, "places": self.places}
 
 
 @dataclass(frozen=True)
@@ -120,7 +89,7 @@ def synthesis(architecture: EmbeddedArchitecture) -> Any:
         architecture.deep_width,
         3,
         padding="same",
-        kernel_initializer=_differences(architecture.coefficients, 1),
+        kernel_initializer=differences(architecture.coefficients, 1),
         name="deep_entry",
     )(x)
     for number in range(architecture.deep_blocks):
@@ -160,7 +129,7 @@ def _fine(picture: Any, features: Any, architecture: EmbeddedArchitecture) -> An
         architecture.fine_width,
         3,
         padding="same",
-        kernel_initializer=_differences(_FINE**2 * COLOURS, _FINE**2),
+        kernel_initializer=differences(_FINE**2 * COLOURS, _FINE**2),
         name="fine_entry",
     )(x)
     for number in range(architecture.fine_blocks):
@@ -171,11 +140,6 @@ def _fine(picture: Any, features: Any, architecture: EmbeddedArchitecture) -> An
     )(x)
     x = layers.Rescaling(_ADDED_SCALE, name="fine_scale", dtype="float32")(x)
     return DepthToSpace(_FINE, name="fine_d2s", dtype="float32")(x)
-
-
-def _differences(channels: int, places: int) -> Any:
-    """`Differences`, typed as anything: Keras says that initialisers are names."""
-    return Differences(channels, places)
 
 
 def _residual(x: Any, channels: int, name: str) -> Any:

@@ -20,6 +20,7 @@ from ..errors import RequestError
 from .keras_ops import on_host, ops
 from .libjpeg import jpeg_bits
 from .resampling import resize
+from .step_tables import FLAT, Tables
 
 Rounding = Callable[[Any], Any]
 
@@ -82,15 +83,20 @@ class JpegProxy:
         self._tables = dict(zip(_PLANES, (luma, chroma, chroma), strict=True))
 
     def __call__(
-        self, image: Any, rounding_fn: Rounding = ops.round, image_max: float = 255.0
+        self,
+        image: Any,
+        rounding_fn: Rounding = ops.round,
+        image_max: float = 255.0,
+        tables: tuple[Any, Any] | None = None,
     ) -> tuple[Any, dict[str, Any]]:
         """Compresses and restores.
 
         Args:
             image: (n, h, w, 3).
-            rounding_fn: rounds coefficients that are divided by the tables. With tables of ones it may quantise with a
-                step of its own, as `EncodeDecodeIntra` does.
+            rounding_fn: rounds coefficients that are divided by the tables.
             image_max: the largest sample.
+            tables: steps for this call instead of the tables', of the first channel and of the others, each of a shape
+                that goes with (n, rows of blocks, columns of blocks, dct_size**2).
 
         Returns:
             The restored images; and what `rounding_fn` made of the coefficients of "y", "u" and "v", each (n, rows of
@@ -105,12 +111,12 @@ class JpegProxy:
             raise RequestError(f"the proxy takes images of shape (n, h, w, 3), not {tuple(image.shape)}")
         _, height, width, _ = image.shape
         padded = _extended(image, self.dct_size * (2 if self.downsample_chroma else 1))
+        luma, chroma = (self._tables["y"], self._tables["u"]) if tables is None else tables
+        steps = dict(zip(_PLANES, (luma, chroma, chroma), strict=True))
         coefficients, planes = {}, []
         for name, plane in zip(_PLANES, self.planes(padded), strict=True):
-            coefficients[name] = rounding_fn(
-                ops.divide(_forward(self._round(plane), self.dct_size), self._tables[name])
-            )
-            planes.append(self._restored(ops.multiply(coefficients[name], self._tables[name]), padded))
+            coefficients[name] = rounding_fn(ops.divide(_forward(self._round(plane), self.dct_size), steps[name]))
+            planes.append(self._restored(ops.multiply(coefficients[name], steps[name]), padded))
         restored = ops.concatenate(planes, axis=-1)
         if self.convert_to_yuv:
             restored = self._round(ops.matmul(ops.subtract(restored, _NEUTRAL), _TO_RGB))
@@ -159,6 +165,8 @@ class EncodeDecodeIntra(keras.layers.Layer):
         downsample_chroma: whether the second and third channel are coded at half the resolution.
         count_headers: whether the JPEG rate has the size of whole files, or only of what they hold of the coefficients: the
             headers of small crops would make it steeper than that of whole pictures.
+        tables: what the step is multiplied by, (2, 8, 8) for luma and chroma, or the first of them for every channel if colours
+            are not converted; the products are rounded to the whole steps 1 to 255 that files have. None, the original's way, for one step for all, which is not rounded.
     """
 
     def __init__(
@@ -172,12 +180,13 @@ class EncodeDecodeIntra(keras.layers.Layer):
         convert_to_yuv: bool = False,
         downsample_chroma: bool = False,
         count_headers: bool = True,
+        tables: Tables | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype="float32", **kwargs)
         self.train_qstep, self.min_qstep = train_qstep, min_qstep
         self.use_jpeg_rate_model, self.count_headers = use_jpeg_rate_model, count_headers
-        self._rounding = rounding_fn
+        self._rounding, self._shapes = rounding_fn, tables
         self.qstep = self.add_weight(
             shape=(), initializer=keras.initializers.Constant(qstep_init), trainable=train_qstep, name="qstep"
         )
@@ -236,17 +245,27 @@ class EncodeDecodeIntra(keras.layers.Layer):
         """Codes up to three channels."""
         channels = inputs.shape[-1]
         images = self._rounding(ops.pad(inputs, ((0, 0), (0, 0), (0, 0), (0, 3 - channels))))
-        restored, coefficients = self._jpeg(images, lambda c: self._rounding(c / step) * step, image_max)
+        restored, coefficients = self._jpeg(images, self._rounding, image_max, self._steps_of(step, image_max))
         # Channels that only fill up to three are not in the file. With colour conversion there is no telling them apart.
         coded = _PLANES if self._jpeg.convert_to_yuv else _PLANES[:channels]
         found = [coefficients[name] for name in coded]
         rate = (
-            self._jpeg_rate(images, found, step, image_max) if self.use_jpeg_rate_model else _gaussian_rate(found, step)
+            self._jpeg_rate(images, found, step, image_max) if self.use_jpeg_rate_model else _gaussian_rate(found)
         )
         return restored[..., :channels], rate
 
+    def _steps_of(self, step: Any, image_max: float) -> tuple[Any, Any]:
+        """Steps of the first channel and of the others, where images have their own range."""
+        if self._shapes is None:
+            return step, step
+        scale = 255.0 / image_max
+        luma, chroma = (
+            ops.clip(ops.round(scale * step * np.reshape(table, -1)), 1.0, 255.0) / scale for table in self._shapes
+        )
+        return luma, chroma if self._jpeg.convert_to_yuv else luma
+
     def _jpeg_rate(self, images: Any, coefficients: list[Any], step: Any, image_max: float) -> Any:
-        proxy = sum(ops.sum(ops.log(1.0 + ops.abs(c / step)), axis=(1, 2, 3)) for c in coefficients)
+        proxy = sum(ops.sum(ops.log(1.0 + ops.abs(c)), axis=(1, 2, 3)) for c in coefficients)
         bits = self._file_bits(images, len(coefficients), step, image_max)
         weight = ops.stop_gradient(proxy * bits / (ops.square(proxy) + 1.0))
         return weight * proxy
@@ -256,7 +275,8 @@ class EncodeDecodeIntra(keras.layers.Layer):
         scale, shape = 255.0 / image_max, images.shape[:1]
         step = ops.stop_gradient(scale * step)
         images = ops.stop_gradient(scale * images)
-        bits = partial(jpeg_bits, subsampled=self._jpeg.downsample_chroma, headers=self.count_headers)
+        tables = FLAT if self._shapes is None else self._shapes
+        bits = partial(jpeg_bits, tables=tables, subsampled=self._jpeg.downsample_chroma, headers=self.count_headers)
         if self._jpeg.convert_to_yuv:
             return on_host(partial(bits, apart=False), (images, step), shape)
         gray = partial(bits, apart=True)
@@ -266,11 +286,11 @@ class EncodeDecodeIntra(keras.layers.Layer):
         return sum(on_host(gray, (plane, step), shape) for plane in planes)
 
 
-def _gaussian_rate(coefficients: list[Any], step: Any) -> Any:
-    """Bits of each image (n,), were the coefficients of a frequency Gaussian."""
+def _gaussian_rate(coefficients: list[Any]) -> Any:
+    """Bits of each image (n,), were the coefficients of a frequency, in units of their step, Gaussian."""
     bits = []
     for c in coefficients:
-        variances = ops.var(c / step, axis=(1, 2))
+        variances = ops.var(c, axis=(1, 2))
         spreads = 0.5 * ops.log(variances + _TINY)
         entropies = ops.relu(spreads + 0.5 * np.log(2.0 * np.pi * np.e))
         bits.append(ops.sum(entropies, axis=-1) * float(c.shape[1] * c.shape[2]) / np.log(2.0))

@@ -1,4 +1,4 @@
-"""The real JPEG that the differentiable one stands for: libjpeg, by Pillow, with one step for all coefficients."""
+"""The real JPEG that the differentiable one stands for: libjpeg, by Pillow, with quantisation tables of one's own."""
 
 import io
 from typing import Any
@@ -7,22 +7,28 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-Floats = npt.NDArray[np.float32]
+from .step_tables import FLAT, Tables, whole_steps
 
-_COEFFICIENTS = 64
+Floats = npt.NDArray[np.float32]
 
 _SCAN = b"\xff\xda"
 """The marker after which the coefficients come, and which no other part of a baseline file contains."""
 
 
-def flat_jpeg(
-    pixels: npt.NDArray[np.uint8], step: int, *, subsampled: bool = False, progressive: bool = False
+def jpeg(
+    pixels: npt.NDArray[np.uint8],
+    step: float,
+    tables: Tables = FLAT,
+    *,
+    subsampled: bool = False,
+    progressive: bool = False,
 ) -> bytes:
-    """A JPEG file whose quantisation tables hold a single value.
+    """A JPEG file.
 
     Args:
         pixels: (h, w) or (h, w, 1) for gray, (h, w, 3) for RGB.
-        step: 1..255.
+        step: 1..255, what the tables are multiplied by.
+        tables: relative steps, see `step_tables`.
         subsampled: whether the colour of RGB is stored at half the resolution.
         progressive: in several scans, which makes large files smaller.
 
@@ -30,11 +36,11 @@ def flat_jpeg(
         OSError: libjpeg cannot write a picture of that size.
     """
     image = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
-    table = [step] * _COEFFICIENTS
+    steps = whole_steps(tables, step).reshape(len(tables), -1).tolist()
     gray = image.mode == "L"
     colour = {} if gray else {"subsampling": "4:2:0" if subsampled else "4:4:4"}
     # No quality: with one, Pillow scales the tables by it, at 100 to tables of ones.
-    options = {"qtables": [table] if gray else [table, table], **colour}
+    options = {"qtables": steps[:1] if gray else steps, **colour}
     try:
         return _saved(image, optimize=True, progressive=progressive, **options)
     except OSError:
@@ -49,15 +55,22 @@ def _saved(image: Any, **options: Any) -> bytes:
 
 
 def jpeg_bits(
-    images: Floats, steps: npt.ArrayLike, *, apart: bool, subsampled: bool = False, headers: bool = True
+    images: Floats,
+    steps: npt.ArrayLike,
+    tables: Tables = FLAT,
+    *,
+    apart: bool,
+    subsampled: bool = False,
+    headers: bool = True,
 ) -> Floats:
     """Sizes of images as JPEG files.
 
     Args:
         images: (n, h, w, c) in 0..255, rounded and clipped here; c is 3 unless they are taken apart.
         steps: one for all or one for each image, in any shape, rounded and clipped to 1..255.
+        tables: relative steps; of all files the first if they are taken apart.
         apart: whether every channel is a gray file of its own.
-        subsampled: see `flat_jpeg`; not used if they are taken apart.
+        subsampled: see `jpeg`; not used if they are taken apart.
         headers: whether to count all of a file, or only what comes after its headers.
 
     Returns:
@@ -68,6 +81,6 @@ def jpeg_bits(
     sizes = []
     for image, step in zip(pixels, whole.tolist(), strict=True):
         parts = np.split(image, image.shape[-1], axis=-1) if apart else [image]
-        files = [flat_jpeg(part, step, subsampled=subsampled) for part in parts]
+        files = [jpeg(part, step, tables, subsampled=subsampled) for part in parts]
         sizes.append(sum(len(file) if headers else len(file) - file.index(_SCAN) for file in files))
     return 8.0 * np.array(sizes, np.float32)

@@ -139,7 +139,7 @@ def _relu(graph: GraphWriter, layer: Any, x: str) -> str:
 def _activation(graph: GraphWriter, layer: Any, x: str) -> str:
     operator = _ACTIVATIONS.get(layer.activation)
     if operator is None:
-        raise _unsupported(layer, f"the activation {layer.activation.__name__}", "sigmoid, tanh and elu")
+        raise _unsupported(layer, f"the activation {layer.activation.__name__}", "sigmoid, tanh, elu and exponential")
     return graph.add(operator, x)
 
 
@@ -229,6 +229,7 @@ _ACTIVATIONS = {
     keras.activations.sigmoid: "Sigmoid",
     keras.activations.tanh: "Tanh",
     keras.activations.elu: "Elu",
+    keras.activations.exponential: "Exp",
 }
 
 _CONVERTERS: dict[type, Callable[..., str | list[str]]] = {

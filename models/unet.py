@@ -2,7 +2,8 @@
 
 Source: O. G. Guleryuz et al., "Sandwiched Compression: Repurposing Standard Codecs with Neural Network Wrappers",
 arXiv 2402.05887, section IV; O. Ronneberger, P. Fischer, T. Brox, "U-Net", MICCAI 2015. The published one has the filters
-(32, 64, 128) on the way down and (512, 256, 128, 64, 32) on the way up and runs at full resolution.
+(32, 64, 128) on the way down and (512, 256, 128, 64, 32) on the way up and runs at full resolution. Unlike it, this one can
+be told of whole blocks of the codec (`block_path`), its ReLUs are leaky, and its first filters see differences of pixels.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,11 @@ from typing import Any
 
 from keras import layers
 
+from .block_path import BlockArchitecture, block_path
+from .initialisers import differences
 from .layers import DepthToSpace, SpaceToDepth, Subsampling
+
+_SLOPE = 0.1
 
 
 @dataclass(frozen=True)
@@ -24,17 +29,20 @@ class UNetArchitecture:
         stride: pixels along each axis that are folded into channels first: 2 runs the whole at half the resolution, for a
             quarter of the cost.
         width: multiplier of all filters.
+        blocks: what else tells it of whole blocks; None for nothing.
     """
 
     down: tuple[int, ...] = (32, 64, 128)
     up: tuple[int, ...] = (512, 256, 128, 64, 32)
     stride: int = 1
     width: float = 1.0
+    blocks: BlockArchitecture | None = None
 
     @property
     def alignment(self) -> int:
         """What the sides of a picture must be multiples of."""
-        return int(self.stride * 2 ** len(self.down))
+        own = int(self.stride * 2 ** len(self.down))
+        return own if self.blocks is None else max(own, BlockArchitecture.side)
 
     @property
     def halo(self) -> int:
@@ -42,7 +50,8 @@ class UNetArchitecture:
         # A block reaches 2 positions of its resolution, halving one, doubling one of half the resolution, the exit one.
         depth = len(self.down)
         reach = sum((2 + 1 + 2 + 2) * 2**level for level in range(depth)) + 2 * (len(self.up) - depth) * 2**depth + 1
-        return int(-(-self.stride * reach // self.alignment) * self.alignment)
+        pixels = self.stride * reach + (0 if self.blocks is None else self.blocks.reach)
+        return int(-(-pixels // self.alignment) * self.alignment)
 
     def filters(self, published: int) -> int:
         """Filters where the table says so many."""
@@ -53,20 +62,26 @@ def unet(x: Any, architecture: UNetArchitecture, outputs: int, name: str) -> Any
     """Adds the layers of a U-Net.
 
     Args:
-        x: Keras tensor (n, h, w, channels), sides multiples of the alignment.
+        x: Keras tensor (n, h, w, channels), sides multiples of the alignment; all channels but the last are of the picture.
         architecture: the filters.
         outputs: channels.
         name: prefix of the layers' names.
 
     Returns:
-        Keras tensor (n, h, w, outputs), not bounded.
+        Keras tensor (n, h, w, outputs) in float32, not bounded; zero until it is trained.
     """
-    folded = architecture.stride > 1
-    if folded:
-        x = SpaceToDepth(architecture.stride, name=f"{name}_fold")(x)
+    stride, whole, results = architecture.stride, x, []
+    entry = differences(stride**2 * x.shape[-1], stride**2)
+    if stride > 1:
+        x = SpaceToDepth(stride, name=f"{name}_fold")(x)
+    if architecture.blocks is not None:
+        seen, direct = block_path(whole, architecture.blocks, stride, outputs, f"{name}_blocks")
+        x = layers.Concatenate(name=f"{name}_known")([x, seen])
+        results.append(direct)
     skips = []
     for level, filters in enumerate(architecture.down):
-        x = _block(x, architecture.filters(filters), f"{name}_down{level}")
+        start = "he_normal" if level else entry
+        x = _block(x, architecture.filters(filters), f"{name}_down{level}", start)
         skips.append(x)
         x = Subsampling(name=f"{name}_half{level}")(x)
     bottom, after = _split(architecture.up, len(skips))
@@ -76,8 +91,8 @@ def unet(x: Any, architecture: UNetArchitecture, outputs: int, name: str) -> Any
         x = layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_double{level}")(x)
         x = layers.Concatenate(name=f"{name}_join{level}")([x, skips[level]])
         x = _block(x, architecture.filters(filters), f"{name}_up{level}")
-    x = layers.Conv2D(outputs * architecture.stride**2, 3, padding="same", name=f"{name}_exit")(x)
-    return DepthToSpace(architecture.stride, name=f"{name}_unfold")(x) if folded else x
+    results.append(_exit(x, stride, outputs, name))
+    return results[0] if len(results) == 1 else layers.Add(name=f"{name}_both", dtype="float32")(results)
 
 
 def _split(filters: Sequence[int], doublings: int) -> tuple[Sequence[int], Sequence[int]]:
@@ -85,9 +100,18 @@ def _split(filters: Sequence[int], doublings: int) -> tuple[Sequence[int], Seque
     return filters[: len(filters) - doublings], filters[len(filters) - doublings :]
 
 
-def _block(x: Any, filters: int, name: str) -> Any:
-    """Two convolutions, each with a ReLU."""
-    for number in range(2):
-        x = layers.Conv2D(filters, 3, padding="same", kernel_initializer="he_normal", name=f"{name}_{number}")(x)
-        x = layers.ReLU(name=f"{name}_{number}_act")(x)
+def _block(x: Any, filters: int, name: str, start: Any = "he_normal") -> Any:
+    """Two convolutions, each with a leaky ReLU."""
+    for number, initialiser in enumerate((start, "he_normal")):
+        x = layers.Conv2D(filters, 3, padding="same", kernel_initializer=initialiser, name=f"{name}_{number}")(x)
+        x = layers.LeakyReLU(negative_slope=_SLOPE, name=f"{name}_{number}_act")(x)
     return x
+
+
+def _exit(x: Any, stride: int, outputs: int, name: str) -> Any:
+    """The result at full resolution, in float32: in bfloat16 it would be off by whole grey levels."""
+    exit_ = layers.Conv2D(
+        outputs * stride**2, 3, padding="same", kernel_initializer="zeros", name=f"{name}_exit", dtype="float32"
+    )
+    x = exit_(x)
+    return DepthToSpace(stride, name=f"{name}_unfold", dtype="float32")(x) if stride > 1 else x

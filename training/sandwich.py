@@ -11,11 +11,18 @@ from ..models.jpeg_proxy import EncodeDecodeIntra
 from ..models.keras_ops import ops
 from ..models.resampling import resize
 from ..models.sandwich import COLOURS
+from ..models.step_tables import Tables
 from .config import SandwichConfig
 from .losses import ms_ssim_of_each
 
 _HALF = 127.5
 """A sample of the codec in the middle of its range."""
+
+_LEAST_RATE = 0.01
+"""Bits per pixel, _LEAST_ERROR in squared grey levels: so small that neither is worth learning about."""
+
+_LEAST_ERROR = 0.25
+_LEAST_DISSIMILARITY = 1e-4
 
 
 def build_codec(config: SandwichConfig) -> "SandwichCodec":
@@ -30,8 +37,9 @@ def build_codec(config: SandwichConfig) -> "SandwichCodec":
 class SandwichCodec(keras.Model):
     """A standard codec in its sandwich.
 
-    Source: Guleryuz et al., arXiv 2402.05887, section III; the loss is its distortion plus rate times a weight, with a
-    weight that grows with the square of the step as it does on the codec's own curve.
+    Source: Guleryuz et al., arXiv 2402.05887, section III. The loss is its distortion plus rate times a weight, both of every
+    crop relative to those of a colour JPEG with the same step: crops and steps count alike then, and what the networks gain is
+    what is missing to one.
 
     Attributes:
         pre: from pixels to what is coded.
@@ -43,15 +51,11 @@ class SandwichCodec(keras.Model):
         self._config = config
         self.pre = sandwich.preprocessor(config.architecture)
         self.post = sandwich.postprocessor(config.architecture)
-        self._pre_pixels, self._post_pixels = (_single_pixels(network) for network in (self.pre, self.post))
-        self._codec = EncodeDecodeIntra(
-            straight_through,
-            train_qstep=False,
-            convert_to_yuv=config.architecture.bottleneck == COLOURS,
-            downsample_chroma=config.subsampled,
-            count_headers=False,
-        )
-        self._trackers = {name: keras.metrics.Mean(name) for name in ("score", "bpp", "mse", "msssim", "outside")}
+        self._pre_start, self._post_start = (_start_of(network) for network in (self.pre, self.post))
+        coloured = config.architecture.bottleneck == COLOURS
+        self._codec = _codec_of(config.tables, coloured, config.subsampled)
+        self._plain_codec = _codec_of(config.table_shape.tables(), True, True)
+        self._trackers = {name: keras.metrics.Mean(name) for name in ("score", "rate", "error", "dissimilarity", "outside")}
 
     def bottleneck(self, pixels: Any, steps: Any, gate: Any = 1.0) -> Any:
         """What is coded, not bounded.
@@ -64,7 +68,10 @@ class SandwichCodec(keras.Model):
         Returns:
             (n, h / downsampling, w / downsampling, bottleneck), nominally 0..255.
         """
-        samples = _gated(self.pre, self._pre_pixels, _conditioned(pixels, steps), gate)
+        return self._reduced(_gated(self.pre, self._pre_start, _conditioned(pixels, steps), gate))
+
+    def _reduced(self, samples: Any) -> Any:
+        """Samples in the codec's resolution and range."""
         factor = self._config.architecture.downsampling
         if factor > 1:
             samples = resize(samples, samples.shape[1] // factor, samples.shape[2] // factor, "bicubic")
@@ -72,11 +79,15 @@ class SandwichCodec(keras.Model):
 
     def restore(self, coded: Any, steps: Any, gate: Any = 1.0) -> Any:
         """The picture of what the codec restored; the reverse of `bottleneck`."""
+        return _gated(self.post, self._post_start, _conditioned(self._enlarged(coded), steps), gate)
+
+    def _enlarged(self, coded: Any) -> Any:
+        """The reverse of `_reduced`."""
         samples = (coded - _HALF) / 255.0
         factor = self._config.architecture.downsampling
         if factor > 1:
             samples = resize(samples, samples.shape[1] * factor, samples.shape[2] * factor, "lanczos3")
-        return _gated(self.post, self._post_pixels, _conditioned(samples, steps), gate)
+        return samples
 
     def call(self, inputs: Any) -> Any:
         """Codes a batch.
@@ -96,6 +107,11 @@ class SandwichCodec(keras.Model):
         restored, bits = self._codec(coded + ops.stop_gradient(bounded - coded), input_qstep=steps)
         return self.restore(restored, steps, gates[1]), bits, outside
 
+    def plain(self, pixels: Any, steps: Any) -> Any:
+        """What a colour JPEG without a sandwich makes of `centred` pixels, and the bits of each."""
+        restored, bits = self._plain_codec(self._reduced(pixels), input_qstep=steps)
+        return self._enlarged(restored), bits
+
     def centred(self, pixels: Any) -> Any:
         """Integers of the configured depth as 0..1 less one half."""
         return ops.cast(pixels, "float32") / float(2**self._config.depth - 1) - 0.5
@@ -103,24 +119,27 @@ class SandwichCodec(keras.Model):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        """Distortion over the square of the step, plus weighted bits per sample, plus a price of samples out of range."""
+        """Relative errors and bits, weighted, plus a price of samples out of range."""
         del y, sample_weight, training
         config = self._config
-        pixels = self.centred(ops.convert_to_tensor(x[0]))
+        pixels, steps = self.centred(ops.convert_to_tensor(x[0])), ops.reshape(ops.convert_to_tensor(x[1]), (-1,))
         restored, bits, outside = y_pred
-        mse = ops.mean(ops.square(255.0 * (restored - pixels)), axis=(1, 2, 3))
-        per_sample = bits / float(pixels.shape[1] * pixels.shape[2] * COLOURS)
-        square = ops.square(ops.reshape(ops.convert_to_tensor(x[1]), (-1,)))
-        loss = config.mse_weight * ops.mean(mse / square) + config.rate_weight * ops.mean(per_sample)
-        loss = loss + config.range_weight * ops.mean(outside / ops.sqrt(square))
-        similarity = ops.zeros_like(mse)
+        plain, plain_bits = self.plain(pixels, steps)
+        area = float(pixels.shape[1] * pixels.shape[2])
+        terms = {
+            "rate": (config.rate_weight, _ratio(bits / area, plain_bits / area, _LEAST_RATE)),
+            "error": (config.mse_weight, _ratio(_mse(restored, pixels), _mse(plain, pixels), _LEAST_ERROR)),
+        }
         if config.msssim_weight:
-            similarity = ms_ssim_of_each(pixels + 0.5, restored + 0.5)
-            # One minus MS-SSIM grows with about the power 1.5 of the step on JPEG's own curve.
-            loss = loss + config.msssim_weight * ops.mean((1.0 - similarity) / square**0.75)
-        values = (loss, COLOURS * ops.mean(per_sample), ops.mean(mse), ops.mean(similarity), ops.mean(outside))
-        for tracker, value in zip(self._trackers.values(), values, strict=True):
-            tracker.update_state(value)
+            unlike = (1.0 - ms_ssim_of_each(pixels + 0.5, picture + 0.5) for picture in (restored, plain))
+            terms["dissimilarity"] = config.msssim_weight, _ratio(*unlike, _LEAST_DISSIMILARITY)
+        loss = sum(weight * ops.mean(values) for weight, values in terms.values())
+        loss = loss / sum(weight for weight, _ in terms.values())
+        loss = loss + config.range_weight * ops.mean(outside / steps)
+        self._trackers["score"].update_state(loss)
+        self._trackers["outside"].update_state(outside)
+        for name, (_, values) in terms.items():
+            self._trackers[name].update_state(values)
         return loss
 
     @property
@@ -141,14 +160,35 @@ def _conditioned(samples: Any, steps: Any) -> Any:
     return ops.concatenate([samples, plane], axis=-1)
 
 
-def _gated(network: Any, single_pixels: Any, inputs: Any, gate: Any) -> Any:
-    alone = single_pixels(inputs)
+def _codec_of(tables: Tables, coloured: bool, subsampled: bool) -> EncodeDecodeIntra:
+    return EncodeDecodeIntra(
+        straight_through,
+        train_qstep=False,
+        convert_to_yuv=coloured,
+        downsample_chroma=subsampled,
+        count_headers=False,
+        tables=tables,
+    )
+
+
+def _gated(network: Any, start: Any, inputs: Any, gate: Any) -> Any:
+    alone = start(inputs)
     return alone + gate * (network(inputs) - alone)
 
 
-def _single_pixels(network: Any) -> Any:
-    """The part of a network that sees single pixels, with the network's own weights."""
-    return keras.Model(network.input, network.get_layer(f"{network.name}_pixel").output)
+def _start_of(network: Any) -> Any:
+    """A network without its U-Net, with the network's own weights."""
+    return keras.Model(network.input, network.get_layer(f"{network.name}_start").output)
+
+
+def _mse(a: Any, b: Any) -> Any:
+    """Mean squared error of each picture (n,), on the scale 0..255."""
+    return ops.mean(ops.square(255.0 * (a - b)), axis=(1, 2, 3))
+
+
+def _ratio(ours: Any, plain: Any, least: float) -> Any:
+    """By what each of ours is a multiple of the plain one; where both are tiny, hardly any."""
+    return (ours + least) / (plain + least)
 
 
 def steps_between(smallest: float, largest: float, positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:

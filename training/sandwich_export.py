@@ -51,11 +51,13 @@ def shape_of(config: SandwichConfig) -> SandwichModel:
         downsampling=config.architecture.downsampling,
         subsampled=config.subsampled,
         steps=(coarse, fine),
+        tables=config.tables,
         trained=(Inner.JPEG,),
-        pre=_net(config.architecture.pre),
-        post=_net(config.architecture.post),
+        coded_alignment=config.architecture.coded_alignment,
+        pre=_net(config.architecture, config.architecture.pre),
+        post=_net(config.architecture, config.architecture.post),
     )
 
 
-def _net(architecture: UNetArchitecture | None) -> Net:
-    return Net(1, 0) if architecture is None else Net(architecture.alignment, architecture.halo)
+def _net(architecture: SandwichArchitecture, net: UNetArchitecture | None) -> Net:
+    return Net(architecture.alignment(net), architecture.halo(net))

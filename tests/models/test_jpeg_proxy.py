@@ -17,7 +17,7 @@ from nicodec.errors import RequestError
 from nicodec.metrics.psnr import psnr
 from nicodec.models.jpeg_proxy import EncodeDecodeIntra, JpegProxy
 from nicodec.models.keras_ops import ops
-from nicodec.models.libjpeg import flat_jpeg, jpeg_bits
+from nicodec.models.libjpeg import jpeg, jpeg_bits
 
 if TYPE_CHECKING:
     from nicodec.tests.samples import Samples
@@ -42,7 +42,7 @@ def test_distortion_and_rate_are_those_of_libjpeg(subsampled: bool, samples: "Sa
     pixels = samples.photo(250, 373)
     layer = EncodeDecodeIntra(train_qstep=False, convert_to_yuv=True, downsample_chroma=subsampled)
     for step in STEPS:
-        data = flat_jpeg(pixels, step, subsampled=subsampled)
+        data = jpeg(pixels, step, subsampled=subsampled)
         restored, bits = layer(pixels[None].astype(np.float32), input_qstep=float(step))
         found = to_numpy(restored)[0]
         assert found.min() >= 0.0
@@ -53,7 +53,7 @@ def test_distortion_and_rate_are_those_of_libjpeg(subsampled: bool, samples: "Sa
 
 def test_a_gray_channel_is_a_gray_file(samples: "Samples") -> None:
     pixels = samples.gray_photo(120, 88)
-    data = flat_jpeg(pixels, 15)
+    data = jpeg(pixels, 15)
     restored, bits = EncodeDecodeIntra(qstep_init=15.0)(pixels[None, ..., None].astype(np.float32))
     # Coefficients half-way between two steps may go either way: the step's own noise is at 35 dB.
     assert psnr(np.rint(to_numpy(restored)[0, ..., 0]).astype(np.uint8), decoded(data)) > 42.0
@@ -78,7 +78,7 @@ def test_chroma_of_other_colours_is_subsampled_too(samples: "Samples") -> None:
     pixels = samples.photo(64, 64)
     _, bits = EncodeDecodeIntra(qstep_init=10.0, downsample_chroma=True)(pixels[None].astype(np.float32))
     halves = pixels.reshape(32, 2, 32, 2, 3).mean(axis=(1, 3))
-    expected = 8 * len(flat_jpeg(pixels[..., 0], 10)) + jpeg_bits(
+    expected = 8 * len(jpeg(pixels[..., 0], 10)) + jpeg_bits(
         halves[None, ..., 1:].astype(np.float32), 10, apart=True, subsampled=False
     )
     assert float(to_numpy(bits[0])) == pytest.approx(float(expected[0]), rel=1e-3)

@@ -1,0 +1,55 @@
+"""Quantisation tables of a family, for the standard codec in a sandwich.
+
+A step that grows with the frequency takes more from where few coefficients are left anyway, and each costs many bits: on
+photos, tables with slopes save a tenth to a fifth of what flat ones need for the same error, before anything is learnt.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+SIDE = 8
+
+Tables = npt.NDArray[np.float32]
+"""Steps (2, 8, 8) of luma and of chroma, rows of vertical frequencies, relative to what a file calls its step."""
+
+
+@dataclass(frozen=True)
+class TableShape:
+    """How steps depend on the frequency.
+
+    Attributes:
+        slope: growth for every half-wave, rows and columns together, relative to the step of the mean.
+        bend: the same for the square of the number of half-waves.
+        chroma: factor of the table of chroma.
+    """
+
+    slope: float = 0.0
+    bend: float = 0.0
+    chroma: float = 1.0
+
+    def tables(self, fine: Collection[tuple[int, int]] = ()) -> Tables:
+        """The tables; the geometric mean of that of luma is 1.
+
+        Args:
+            fine: rows and columns where the step is that of the mean, because something else is coded there.
+
+        >>> TableShape().tables().min(), TableShape().tables().max()
+        (np.float32(1.0), np.float32(1.0))
+        """
+        waves = np.add.outer(np.arange(SIDE), np.arange(SIDE))
+        luma = 1.0 + self.slope * waves + self.bend * np.square(waves)
+        for place in fine:
+            luma[place] = 1.0
+        luma /= np.exp(np.mean(np.log(luma)))
+        return np.stack([luma, self.chroma * luma]).astype(np.float32)
+
+
+FLAT = TableShape().tables()
+
+
+def whole_steps(tables: Tables, step: float) -> npt.NDArray[np.uint8]:
+    """The steps that a file has, 1..255, in the shape of the tables."""
+    return np.clip(np.rint(step * tables), 1, 255).astype(np.uint8)
