@@ -127,11 +127,11 @@ def _encoded(picture: Picture, model: Model, settings: EncodeSettings, step: int
     """A file at a quantisation step."""
     shape = sandwich_model.load(model)
     inner = _inner(shape, settings)
-    factor = shape.downsampling
-    standard.CODECS[inner].require_size(-(-picture.height // factor), -(-picture.width // factor))
+    factor, pixels = shape.downsampling, padded(picture.pixels, shape.coded_alignment)
+    standard.CODECS[inner].require_size(*(side // factor for side in pixels.shape[:2]))
     network = load_float(model, "encoder", backend=settings.backend, threads=settings.threads)
-    coded = sandwich_networks.before(network, shape.pre, padded(picture.pixels, factor), step, factor, progress)
-    data = standard.encode(inner, coded, step, subsampled=shape.subsampled)
+    coded = sandwich_networks.before(network, shape.pre, pixels, step, factor, progress)
+    data = standard.encode(inner, coded, step, shape.tables, subsampled=shape.subsampled)
     return _container(picture, model, shape, inner, step, data)
 
 
@@ -155,7 +155,6 @@ def _restored(inner: Pixels, step: int, model: Model, request: DecodeRequest, pr
 
 def _container(picture: Picture, model: Model, shape: SandwichModel, inner: Inner, step: int, data: bytes) -> Container:
     alpha = picture.alpha is not None
-    halvings = shape.downsampling.bit_length() - 1
     header = Header(
         width=picture.width,
         height=picture.height,
@@ -165,8 +164,8 @@ def _container(picture: Picture, model: Model, shape: SandwichModel, inner: Inne
         model=model.number,
         model_hash=model.hash,
         channels=shape.channels,
-        stride_log2=halvings,
-        align_log2=halvings,
+        stride_log2=shape.downsampling.bit_length() - 1,
+        align_log2=shape.coded_alignment.bit_length() - 1,
         segments=1 + alpha,
         extra=sandwich_header.fields(inner, step),
     )
@@ -187,7 +186,8 @@ def _inner_pixels(container: Container, model: Model) -> Pixels:
     header = container.header
     sandwich_header.check(header)
     shape = sandwich_model.load(model)
-    if (header.channels, 1 << header.stride_log2) != (shape.channels, shape.downsampling):
+    said = header.channels, 1 << header.stride_log2, 1 << header.align_log2
+    if said != (shape.channels, shape.downsampling, shape.coded_alignment):
         raise FormatError(f"the header does not fit {model.id}: get an undamaged copy of the file")
     inner, data = sandwich_header.inner_of(header), payload_of(container, SEGMENT)
     return standard.decode(inner, data, header.latent_height, header.latent_width, header.channels)

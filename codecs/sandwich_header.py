@@ -14,6 +14,7 @@ SEGMENT = 0
 """Index of the segment that is the standard codec's file; alpha may follow."""
 
 _MOST_HALVINGS = 1
+_MOST_ALIGNED = 4
 
 
 class Inner(IntEnum):
@@ -68,7 +69,8 @@ def check(header: Header) -> None:
     Raises:
         FormatError: a field contradicts the codec.
     """
-    if header.align_log2 != header.stride_log2 or header.stride_log2 > _MOST_HALVINGS or header.channels not in (1, 3):
+    aligned = header.stride_log2 <= header.align_log2 <= _MOST_ALIGNED
+    if not aligned or header.stride_log2 > _MOST_HALVINGS or header.channels not in (1, 3):
         raise FormatError("the header's geometry is not that of a sandwich file: get an undamaged copy of the file")
     if header.profile or header.layers != 1 or header.depth != 8:
         raise FormatError("the header's profile is not that of a sandwich file: get an undamaged copy of the file")

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FormatError
+from ..models.step_tables import Tables
 from ..models.zoo import Model
 from . import entropy_file
 from .sandwich_header import Inner
 
 _MOST_HALO = 1024
+_MOST_RELATIVE = 256.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Net:
     halo: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SandwichModel:
     """Everything but the networks' weights.
 
@@ -38,7 +40,9 @@ class SandwichModel:
         downsampling: by how much that is smaller than the picture, 1 or 2.
         subsampled: whether the standard codec stores its colour at half the resolution.
         steps: the quantisation steps of quality 0 and 100.
+        tables: quantisation tables of luma and chroma relative to the step, float32 (2, 8, 8), for JPEG.
         trained: standard codecs that the post-processor was trained for.
+        coded_alignment: what the sides of a picture are extended to multiples of before it is coded.
         pre: the network before the standard codec.
         post: the network behind it.
     """
@@ -47,7 +51,9 @@ class SandwichModel:
     downsampling: int
     subsampled: bool
     steps: tuple[int, int]
+    tables: Tables
     trained: tuple[Inner, ...]
+    coded_alignment: int
     pre: Net
     post: Net
 
@@ -64,7 +70,9 @@ class SandwichModel:
             "downsampling": np.array(self.downsampling, np.uint8),
             "subsampled": np.array(self.subsampled, np.uint8),
             "steps": np.array(self.steps, np.uint8),
+            "tables": np.array(self.tables, np.float32),
             "trained": np.array(self.trained, np.uint8),
+            "coded_alignment": np.array(self.coded_alignment, np.uint8),
             "alignment": np.array([self.pre.alignment, self.post.alignment], np.uint16),
             "halo": np.array([self.pre.halo, self.post.halo], np.uint16),
         }
@@ -87,7 +95,9 @@ class SandwichModel:
                 int(arrays["downsampling"]),
                 bool(arrays["subsampled"]),
                 (coarse, fine),
+                np.asarray(arrays["tables"], np.float32),
                 tuple(Inner(int(number)) for number in arrays["trained"]),
+                int(arrays["coded_alignment"]),
                 pre,
                 post,
             )
@@ -107,7 +117,10 @@ class SandwichModel:
             for net in (self.pre, self.post)
         )
         kinds = self.channels in (1, 3) and self.downsampling in (1, 2) and bool(self.trained)
-        if not (nets and kinds and 1 <= self.steps[1] < self.steps[0]):
+        # Alignments that a header can say, of which each holds whole samples of what is coded.
+        coded = self.coded_alignment in (1, 2, 4, 8, 16) and self.coded_alignment % self.downsampling == 0
+        tables = self.tables.shape == (2, 8, 8) and bool(np.all((self.tables > 0) & (self.tables < _MOST_RELATIVE)))
+        if not (nets and kinds and coded and tables and 1 <= self.steps[1] < self.steps[0]):
             raise FormatError("the model's numbers are damaged: reinstall the model")
 
 

@@ -13,7 +13,8 @@ from PIL import Image, UnidentifiedImageError, features
 
 from .. import pillow_settings
 from ..errors import BackendError, FormatError, NicodecError, RequestError
-from ..models.libjpeg import flat_jpeg
+from ..models.libjpeg import jpeg
+from ..models.step_tables import FLAT, Tables
 from .sandwich_header import Inner
 
 Pixels = npt.NDArray[np.uint8]
@@ -80,13 +81,15 @@ CODECS = {
 }
 
 
-def encode(inner: Inner, pixels: Pixels, step: int, *, subsampled: bool) -> bytes:
+def encode(inner: Inner, pixels: Pixels, step: int, tables: Tables = FLAT, *, subsampled: bool) -> bytes:
     """A file of the standard codec.
 
     Args:
         inner: which codec.
         pixels: (h, w, 1) for gray or (h, w, 3) for RGB.
-        step: 1..255: of all coefficients for JPEG; for other codecs, the quality of theirs that has about its error.
+        step: 1..255: what the tables are multiplied by for JPEG; for other codecs, the quality of theirs that has about its
+            error.
+        tables: for JPEG, see `step_tables`.
         subsampled: whether colour has half the resolution, where the codec has the choice.
 
     Raises:
@@ -98,7 +101,7 @@ def encode(inner: Inner, pixels: Pixels, step: int, *, subsampled: bool) -> byte
     codec.require_size(*pixels.shape[:2])
     try:
         if inner is Inner.JPEG:
-            return flat_jpeg(pixels, step, subsampled=subsampled, progressive=True)
+            return jpeg(pixels, step, tables, subsampled=subsampled, progressive=True)
         image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
         stream = io.BytesIO()
         image.save(stream, codec.pillow, **_options(inner, step, gray=pixels.shape[2] == 1, subsampled=subsampled))

@@ -11,6 +11,7 @@ _CONTRAST = 2.0
 """By how much differences are amplified: they are smaller than what they are between."""
 
 
+@keras.saving.register_keras_serializable("nicodec")
 class Differences(keras.initializers.Initializer):
     """He's normal initialiser, with filters that see differences between places alone, of some of the channels.
 

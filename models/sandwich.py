@@ -36,8 +36,8 @@ _LUMA = (0.299, 0.587, 0.114)
 
 _NODES = 16
 
-_CURVE_SCALE = 1.0 / 32.0
-"""Of what the sines add: a few grey levels, from weights as large as those of other layers."""
+_CURVE_SCALE = 1.0 / 256.0
+"""Of what the sines add. As large as the linear path they would shift all levels back and forth as they are trained."""
 
 _RATIOS = math.log(2.0) * 8.0
 """From what networks are told of a step, plus one half, to its natural logarithm."""
@@ -45,7 +45,7 @@ _RATIOS = math.log(2.0) * 8.0
 _POST_GAIN = 0.4 / 255.0
 """From the result of a U-Net, in steps, to samples."""
 
-_PRE_GAIN = 0.1 / 255.0
+_PRE_GAIN = 0.05 / 255.0
 """Less, so that it moves less with every step of training: bits that it costs at once, what it is worth behind the codec only
 when the other network has learnt to use it."""
 

@@ -137,9 +137,10 @@ def small_sandwiches(tmp_path_factory: pytest.TempPathFactory) -> "Path":
             model=f"sandwich-{name}", architecture=architecture, steps=200, subsampled=bottleneck == 3
         )
         codec = build_codec(config)
+        rng = np.random.default_rng(1)
         for network in (codec.pre, codec.post):
-            scale = network.get_layer(f"{network.name}_scale")
-            scale.set_weights([np.full_like(scale.get_weights()[0], 0.02)])
+            last = network.get_layer(f"{network.name}_exit")
+            last.set_weights([rng.normal(0.0, 0.02, weight.shape) for weight in last.get_weights()])
         folder = zoo / config.model / "1"
         folder.mkdir(parents=True)
         export.write_entry(codec, config, RunState(), folder, [], 0)

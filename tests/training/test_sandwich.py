@@ -46,27 +46,40 @@ def test_it_starts_as_the_codec_itself(config: SandwichConfig, samples: "Samples
     picture = samples.photo(64, 96)
     bpp, decibel, similarity = sandwich_family.measure_one(build_codec(config), config, picture, 10)
     assert 0.3 < bpp < 5.0
-    assert decibel > (18.0 if config is GRAY else 24.0 if config is HALF else 30.0)
+    assert decibel > (22.0 if config is GRAY else 24.0 if config is HALF else 30.0)
     assert similarity > 0.9
 
 
 @pytest.mark.parametrize("config", [CONFIG, GRAY, HALF])
-def test_it_learns(config: SandwichConfig, samples: "Samples") -> None:
-    """Eighty steps on one batch take a part off the loss, most where colours must be folded."""
+def test_the_post_processor_learns(config: SandwichConfig, samples: "Samples") -> None:
+    """Eighty steps on one batch take a tenth off the loss. (What the pre-processor changes makes new noise every time.)"""
     photo = samples.photo(300, 280)
     crops = np.stack([photo[100:132, 100:132], photo[200:232, 50:82]])
-    codec = compiled_codec(replace(config, steps=200, warmup=2, learning_rate=1e-3))
+    alone = replace(config.architecture, pre=None)
+    codec = compiled_codec(replace(config, architecture=alone, steps=200, warmup=2, learning_rate=1e-3))
     inputs, _ = sandwich_family.inputs(config, 1, crops)
     losses = [float(codec.train_on_batch(inputs, None, return_dict=True)["score"]) for _ in range(80)]
-    assert losses[-1] < (0.5 if config is GRAY else 0.985) * losses[0]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_the_pre_processor_learns(samples: "Samples") -> None:
+    """It gets a gradient through the codec, and moves."""
+    codec = compiled_codec(replace(CONFIG, steps=200, warmup=2, learning_rate=1e-3))
+    inputs, _ = sandwich_family.inputs(CONFIG, 1, samples.photo(64, 32).reshape(2, 32, 32, 3))
+    before = codec.pre.get_weights()
+    for _ in range(3):
+        codec.train_on_batch(inputs, None)
+    changes = [float(np.abs(new - old).max()) for new, old in zip(codec.pre.get_weights(), before, strict=True)]
+    assert sum(change > 1e-4 for change in changes) > 0.8 * len(changes)
+    assert all(np.isfinite(change) for change in changes)
 
 
 def test_closed_gates_leave_single_pixels_alone(samples: "Samples") -> None:
     """With a closed gate a result depends on its own pixel only, and no U-Net is trained."""
     codec = build_codec(CONFIG)
     for network in (codec.pre, codec.post):
-        scale = network.get_layer(f"{network.name}_scale")
-        scale.set_weights([np.ones_like(scale.get_weights()[0])])
+        last = network.get_layer(f"{network.name}_exit")
+        last.set_weights([np.ones_like(weight) for weight in last.get_weights()])
     steps = np.array([20.0], np.float32)
     pixels = samples.photo(32, 32)[None].astype(np.float32) / 255.0 - 0.5
     other = pixels.copy()

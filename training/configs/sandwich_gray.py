@@ -1,18 +1,20 @@
 """Colour through a gray JPEG in a slim sandwich, for PSNR."""
 
 from ...models.sandwich import SandwichArchitecture
+from ...models.step_tables import TableShape
 from ..config import SandwichConfig
 
 CONFIG = SandwichConfig(
     model="sandwich-gray",
     architecture=SandwichArchitecture(bottleneck=1),
     subsampled=False,
-    steps=8000,
+    table_shape=TableShape(slope=0.2),
+    steps=4000,
     batch=8,
     crop=128,
     learning_rate=1e-3,
-    warmup=200,
-    ema=0.999,
+    warmup=100,
+    ema=0.998,
     validate_every=500,
-    stages=(0.02, 0.05),
+    dtype_policy="mixed_bfloat16",
 )
