@@ -190,7 +190,7 @@ def encode_with_details(
 
     options = EncodeSettings.from_json(dict(settings))
     chosen = zoo.find_model_or_family(model) if isinstance(model, str) else model
-    picture = _without(_as_picture(source, max_pixels), strip)
+    picture = _without(_as_picture(source, max_pixels, deep=_keeps_depth(chosen)), strip)
 
     def write(encoded: Container) -> bytes:
         return nic.write(encoded, limits=DEFAULT_LIMITS if max_pixels is None else _limits_around(encoded.header))
@@ -567,8 +567,19 @@ def _codec_and_model(header: Header) -> tuple[Codec, Model]:
     return _codec(header.codec), zoo.find_for_file(header.codec, header.model, header.model_hash)
 
 
+def _keeps_depth(model: Model | Family) -> bool:
+    """Whether a model has use for more than 8 bits per sample."""
+    from .codecs.base import HighDepth
+
+    codec = _codec(model.codec) if isinstance(model, zoo.Model) else None
+    return isinstance(codec, HighDepth) and isinstance(model, zoo.Model) and codec.depth(model) > 8  # noqa: PLR2004
+
+
 def _as_picture(
-    source: Picture | npt.NDArray[Any] | str | os.PathLike[str] | bytes | BinaryIO, max_pixels: int | None
+    source: Picture | npt.NDArray[Any] | str | os.PathLike[str] | bytes | BinaryIO,
+    max_pixels: int | None,
+    *,
+    deep: bool = False,
 ) -> Picture:
     import numpy as np
 
@@ -577,8 +588,8 @@ def _as_picture(
     if isinstance(source, Picture):
         return source
     if isinstance(source, np.ndarray):
-        return from_array(source)
-    return load(source, max_pixels=MAX_PIXELS if max_pixels is None else max_pixels)
+        return from_array(source, deep=deep)
+    return load(source, max_pixels=MAX_PIXELS if max_pixels is None else max_pixels, deep=deep)
 
 
 def _require_codable(picture: Picture, max_pixels: int | None) -> None:

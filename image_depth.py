@@ -7,6 +7,7 @@ Not for JPEG 2000, SGI, CMYK, colours premultiplied with alpha or in separate pl
 """
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,22 @@ def prepare_lower_bytes(image: Image.Image) -> None:
     image.tile = [tile._replace(args=_for_lower_bytes(image.mode, tile.args)) for tile in image.tile]
 
 
+def joined(upper: _Bytes, lower: Image.Image) -> npt.NDArray[np.uint16]:
+    """All 16 bits of samples.
+
+    Args:
+        upper: the upper bytes, uint8 (H, W, C).
+        lower: the loaded image of the lower bytes.
+
+    Returns:
+        uint16 (H, W, C).
+    """
+    whole = np.empty(upper.shape, np.uint16)
+    for rows, samples in _joined_rows(upper, lower):
+        whole[rows] = samples
+    return whole
+
+
 def reduce_exactly(upper: _Bytes, lower: Image.Image) -> _Bytes:
     """Rounds 16-bit samples to 8 bits, some rows at a time.
 
@@ -66,14 +83,19 @@ def reduce_exactly(upper: _Bytes, lower: Image.Image) -> _Bytes:
         round(255 v / 65535) of every sample v, uint8 (H, W, C).
     """
     rounded = np.empty_like(upper)
+    for rows, samples in _joined_rows(upper, lower):
+        rounded[rows] = reduce_depth(samples)
+    return rounded
+
+
+def _joined_rows(upper: _Bytes, lower: Image.Image) -> Iterator[tuple[slice, npt.NDArray[np.uint16]]]:
     height, width, channels = upper.shape
     for top in range(0, height, _ROWS):
         bottom = min(top + _ROWS, height)
         low = np.asarray(lower.crop((0, top, width, bottom)))
         if channels == 2:
             low = low[..., 1::2]
-        rounded[top:bottom] = reduce_depth(upper[top:bottom].astype(np.uint16) << 8 | low)
-    return rounded
+        yield slice(top, bottom), upper[top:bottom].astype(np.uint16) << 8 | low
 
 
 def _for_lower_bytes(mode: str, args: tuple[Any, ...] | str | None) -> tuple[Any, ...] | str:

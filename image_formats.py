@@ -104,7 +104,7 @@ def encode(
     from PIL import Image
 
     image = Image.fromarray(samples)
-    kept, notes = _choose_metadata(metadata, image_format)
+    kept, notes = choose_metadata(metadata, image_format)
     if image.mode in ("L", "LA") and not image_format.has_gray:
         notes += (f"{image_format.name} has no gray: written as RGB",)
     try:
@@ -121,7 +121,7 @@ def _has_alpha(shape: tuple[int, ...]) -> bool:
     return len(shape) == 3 and shape[2] in (2, 4)
 
 
-def _choose_metadata(
+def choose_metadata(
     metadata: Mapping[str, bytes], image_format: ImageFormat
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
     """The metadata that the format takes, and a remark about each part that it does not."""

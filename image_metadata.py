@@ -3,13 +3,13 @@
 import re
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-_Bytes = npt.NDArray[np.uint8]
+_Sample = TypeVar("_Sample", np.uint8, np.uint16)
 _EXIF_PREFIX = b"Exif\x00\x00"
 _ORIENTATION = 274
 _SHORT = 3
@@ -28,7 +28,7 @@ _DESCRIPTIVE_TAGS = frozenset(
 )
 
 # What brings the samples of an image with EXIF orientation 2..8 upright.
-_UPRIGHT: dict[int, Callable[[_Bytes], _Bytes]] = {
+_UPRIGHT: dict[int, Callable[[Any], Any]] = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
     4: lambda a: a[::-1],
@@ -39,7 +39,7 @@ _UPRIGHT: dict[int, Callable[[_Bytes], _Bytes]] = {
 }
 
 
-def make_upright(samples: _Bytes, orientation: int) -> _Bytes:
+def make_upright(samples: npt.NDArray[_Sample], orientation: int) -> npt.NDArray[_Sample]:
     """Samples (H, W, ...) turned as EXIF's orientation tag (1..8) asks; other values change nothing."""
     turn = _UPRIGHT.get(orientation)
     return samples if turn is None else turn(samples)

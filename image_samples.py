@@ -35,11 +35,13 @@ class Samples(NamedTuple):
         array: uint8 (H, W) or (H, W, C), C = 2 gray and alpha, 3 RGB, 4 RGB and alpha.
         notes: what was converted.
         keeps_profile: whether the image's ICC profile still describes the samples.
+        deep: uint16 of the same shape, 0 to 65535, if the samples have more than 8 bits and are all there.
     """
 
     array: _Bytes
     notes: tuple[str, ...] = ()
     keeps_profile: bool = True
+    deep: npt.NDArray[np.uint16] | None = None
 
 
 def to_bytes(image: Image.Image, bits: int, profile: bytes | None) -> Samples:
@@ -96,14 +98,25 @@ def _reduce_wide(image: Image.Image, bits: int) -> Samples:
         gray = np.rint(samples * (255.0 / full_scale)).astype(np.uint8)
     else:
         gray = reduce_depth(samples, full_scale)
+    deep = _in_sixteen_bits(samples, full_scale) if known_range and full_scale > 255 else None
     if _is_white_zero(image):
         gray = 255 - gray
+        deep = None if deep is None else 65535 - deep
     source = "floating-point samples" if image.mode == "F" else f"{bits} bits per channel"
     notes = (f"{source} reduced to 8 bits" + ("" if known_range else f", taken as 0..{full_scale}"),)
     key = image.info.get("transparency")
     if isinstance(key, int):
-        return Samples(np.dstack([gray, np.where(samples == key, 0, 255).astype(np.uint8)]), notes)
-    return Samples(gray, notes)
+        alpha = np.where(samples == key, 0, 255).astype(np.uint8)
+        deep = None if deep is None else np.dstack([deep, alpha.astype(np.uint16) * 257])
+        return Samples(np.dstack([gray, alpha]), notes, deep=deep)
+    return Samples(gray, notes, deep=deep)
+
+
+def _in_sixteen_bits(samples: npt.NDArray[Any], full_scale: int) -> npt.NDArray[np.uint16]:
+    if full_scale == 65535:
+        return samples.astype(np.uint16)
+    wide: npt.NDArray[np.uint16] = ((samples.astype(np.uint32) * 65535 + full_scale // 2) // full_scale).astype(np.uint16)
+    return wide
 
 
 def _guess_full_scale(samples: npt.NDArray[Any], *, is_float: bool) -> int:

@@ -9,23 +9,27 @@ import os
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from . import pillow_settings
 from .errors import PictureError, RequestError
-from .image_formats import METADATA, encode, find_format, require_fitting
+from .image_formats import METADATA, ImageFormat, choose_metadata, encode, find_format, require_fitting
 from .outputs import atomic_output, check_target
 from .sources import naming, path_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from .image_samples import Samples
+
 MAX_PIXELS = 2**28
 
 _Bytes = npt.NDArray[np.uint8]
+_Words = npt.NDArray[np.uint16]
+_Sample = TypeVar("_Sample", np.uint8, np.uint16)
 _PathLike = str | os.PathLike[str]
 
 _HEADER_BYTES = 1 << 16
@@ -38,10 +42,12 @@ _READABLE = (
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """An upright 8-bit picture with all that belongs to it. Its arrays may be read-only.
+    """An upright picture with all that belongs to it. Its arrays may be read-only.
 
     Attributes:
         pixels: uint8 (H, W, C), C = 1 for gray or 3 for RGB, values 0..255.
+        deep: the same samples in 16 bits, uint16 (H, W, C), values 0..65535; None if there are 8 bits alone, or if more were
+            not asked for.
         alpha: uint8 (H, W), 0 transparent to 255 opaque, not premultiplied; None if the picture has no transparency.
         source_depth: bits per channel of what the picture came from: 8 (or fewer), or 16 (more than 8).
         icc: ICC colour profile.
@@ -57,11 +63,14 @@ class Picture:
     exif: bytes | None = None
     xmp: bytes | None = None
     notes: tuple[str, ...] = ()
+    deep: _Words | None = None
 
     def __post_init__(self) -> None:
         shape = self.pixels.shape
         if self.pixels.dtype != np.uint8 or len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
             raise RequestError(f"pixels must be uint8 (H, W, 1) or (H, W, 3), not {self.pixels.dtype}{shape}")
+        if self.deep is not None and (self.deep.dtype != np.uint16 or self.deep.shape != shape):
+            raise RequestError(f"deep must be uint16 {shape}, not {self.deep.dtype}{self.deep.shape}")
         if self.alpha is not None and (self.alpha.dtype != np.uint8 or self.alpha.shape != shape[:2]):
             raise RequestError(f"alpha must be uint8 {shape[:2]}, not {self.alpha.dtype}{self.alpha.shape}")
 
@@ -81,13 +90,16 @@ class Picture:
         return bool(self.pixels.shape[2] == 1)
 
 
-def from_array(array: npt.NDArray[Any], alpha: npt.NDArray[Any] | None = None) -> Picture:
+def from_array(
+    array: npt.NDArray[Any], alpha: npt.NDArray[Any] | None = None, *, deep: bool = False
+) -> Picture:
     """Make a picture of an array.
 
     Args:
-        array: uint8, uint16 (reduced to 8 bits, noted) or bool, of shape (H, W) or (H, W, 1) for gray, (H, W, 2) for
+        array: uint8, uint16 (reduced to 8 bits, noted, unless it is kept) or bool, of shape (H, W) or (H, W, 1) for gray, (H, W, 2) for
             gray and alpha, (H, W, 3) for RGB, (H, W, 4) for RGB and alpha.
         alpha: (H, W), of one of the same dtypes, if `array` has no alpha channel.
+        deep: whether to keep uint16 beside the 8 bits.
 
     Returns:
         The picture. Its arrays may share memory with the arguments.
@@ -101,9 +113,10 @@ def from_array(array: npt.NDArray[Any], alpha: npt.NDArray[Any] | None = None) -
         if own_alpha is not None:
             raise RequestError(f"alpha is given twice: once as channel {array.shape[2] - 1} of the array")
         own_alpha = _as_bytes(alpha)
-    deep = array.dtype == np.uint16
-    notes = ("16 bits per channel reduced to 8",) if deep else ()
-    return Picture(pixels, own_alpha, source_depth=16 if deep else 8, notes=notes)
+    wide = array.dtype == np.uint16
+    kept = _separate(array)[0] if wide and deep else None
+    notes = ("16 bits per channel reduced to 8",) if wide and not deep else ()
+    return Picture(pixels, own_alpha, source_depth=16 if wide else 8, notes=notes, deep=kept)
 
 
 def to_array(picture: Picture) -> _Bytes:
@@ -117,6 +130,18 @@ def to_array(picture: Picture) -> _Bytes:
     return picture.pixels[..., 0] if picture.is_gray else picture.pixels
 
 
+def to_deep_array(picture: Picture) -> _Words:
+    """The samples as one array of 16 bits; those of a picture with 8 bits are scaled.
+
+    Returns:
+        uint16 in a shape as of `to_array`.
+    """
+    samples = _widened(picture.pixels) if picture.deep is None else picture.deep
+    if picture.alpha is not None:
+        return np.dstack([samples, _widened(picture.alpha)])
+    return samples[..., 0] if picture.is_gray else samples
+
+
 def readable_suffixes() -> frozenset[str]:
     """The file name suffixes of the formats that `load` reads, each with its dot, in lower case."""
     from PIL import Image
@@ -124,7 +149,7 @@ def readable_suffixes() -> frozenset[str]:
     return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in _READABLE)
 
 
-def load(source: _PathLike | BinaryIO | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def load(source: _PathLike | BinaryIO | bytes, *, max_pixels: int = MAX_PIXELS, deep: bool = False) -> Picture:
     """Read an image file.
 
     The EXIF orientation is applied and its tag (and XMP's) set to 1; no other byte of the metadata changes, except in
@@ -134,6 +159,7 @@ def load(source: _PathLike | BinaryIO | bytes, *, max_pixels: int = MAX_PIXELS) 
     Args:
         source: path, bytes, or binary file, read from its current position.
         max_pixels: limit for width x height, checked before anything is decoded.
+        deep: whether to keep all bits where there are more than 8: of colours in PNG and TIFF, and of gray.
 
     Returns:
         The picture, with `notes` about conversions.
@@ -144,7 +170,7 @@ def load(source: _PathLike | BinaryIO | bytes, *, max_pixels: int = MAX_PIXELS) 
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "the input"
     with _opened(source, name) as stream, pillow_settings.limited(max_pixels):
         try:
-            return _read(stream, max_pixels)
+            return _read(stream, max_pixels, deep)
         except PictureError as error:
             raise PictureError(f"{name}: {error}") from error
         except MemoryError as error:
@@ -165,7 +191,7 @@ def save(
 ) -> tuple[str, ...]:
     """Write an image file, whole or not at all.
 
-    PNG, WebP, TIFF, BMP and PPM are written lossless, JPEG at quality 95 without chroma subsampling. TIFF is deflated, or
+    PNG, WebP, TIFF, BMP and PPM are written lossless, PNG and TIFF with 16 bits if the picture has them, JPEG at quality 95 without chroma subsampling. TIFF is deflated, or
     uncompressed if it carries EXIF.
 
     Args:
@@ -188,20 +214,33 @@ def save(
     image_format = find_format(
         format or (os.path.splitext(target)[1] if isinstance(target, (str, os.PathLike)) else ".png")
     )
-    samples = to_array(picture)
     with naming(path_of(target)):
-        require_fitting(samples.shape, image_format)
+        require_fitting(to_array(picture).shape, image_format)
     if isinstance(target, (str, os.PathLike)):
         check_target(target, force=force)
     present = {"icc": picture.icc, "exif": picture.exif, "xmp": picture.xmp}
     metadata = {kind: data for kind, data in present.items() if data and kind not in strip}
-    encoded, notes = encode(samples, metadata, image_format)
+    encoded, notes = _encoded(picture, metadata, image_format)
     if isinstance(target, (str, os.PathLike)):
         with atomic_output(target, force=force) as file:
             file.write(encoded)
     else:
         target.write(encoded)
     return notes
+
+
+def _encoded(picture: Picture, metadata: dict[str, bytes], image_format: ImageFormat) -> tuple[bytes, tuple[str, ...]]:
+    """The file, of 16 bits if the picture has them and the format can, and remarks."""
+    from . import deep_formats
+
+    if picture.deep is None:
+        return encode(to_array(picture), metadata, image_format)
+    if image_format.name not in deep_formats.NAMES:
+        encoded, notes = encode(to_array(picture), metadata, image_format)
+        return encoded, (*notes, f"{image_format.name} is written with 8 of the 16 bits: write PNG or TIFF to keep all")
+    kept, notes = choose_metadata(metadata, image_format)
+    encoded, lost = deep_formats.encode(to_deep_array(picture), kept, image_format.name)
+    return encoded, notes + lost
 
 
 @contextmanager
@@ -237,7 +276,7 @@ def _reading_errors(name: str) -> Generator[None]:
         raise PictureError(f"{name}: cannot be read ({error}): check the path") from error
 
 
-def _read(stream: BinaryIO, max_pixels: int) -> Picture:
+def _read(stream: BinaryIO, max_pixels: int, deep: bool) -> Picture:
     """Header first, then samples, then metadata, which some formats keep behind the samples."""
     from . import image_depth, image_metadata
     from .image_samples import to_bytes
@@ -258,12 +297,18 @@ def _read(stream: BinaryIO, max_pixels: int) -> Picture:
             image = image.convert("LA")
         samples = to_bytes(image, bits, icc)
         if is_deep:
-            samples = samples._replace(array=_with_lower_bytes(samples.array, stream, max_pixels))
+            samples = _with_lower_bytes(samples, stream, max_pixels, deep)
         if image_metadata.has_extended_xmp(image):
             notes += ("extended XMP is not kept",)
-    array = image_metadata.make_upright(samples.array, image_metadata.read_orientation(exif))
+    orientation = image_metadata.read_orientation(exif)
+    pixels, alpha = _separate(image_metadata.make_upright(samples.array, orientation))
+    words = samples.deep if deep else None
+    if words is not None:
+        notes += tuple(note for note in samples.notes if "reduced to 8" not in note)
+        words = _separate(image_metadata.make_upright(words, orientation))[0]
+    else:
+        notes += samples.notes
     exif, xmp = image_metadata.reset_orientation(exif, xmp)
-    pixels, alpha = _separate(array)
     return Picture(
         pixels,
         alpha,
@@ -271,7 +316,8 @@ def _read(stream: BinaryIO, max_pixels: int) -> Picture:
         icc=icc if samples.keeps_profile else None,
         exif=exif,
         xmp=xmp,
-        notes=notes + samples.notes,
+        notes=notes,
+        deep=words,
     )
 
 
@@ -280,15 +326,18 @@ def _take_xmp(image: "Image.Image") -> bytes | None:
     return image.info.pop("xmp", None) if image.format == "TIFF" else None
 
 
-def _with_lower_bytes(upper: _Bytes, stream: BinaryIO, max_pixels: int) -> _Bytes:
-    """The samples of a file that is read once more, rounded from 16 bits instead of cut off."""
+def _with_lower_bytes(upper: "Samples", stream: BinaryIO, max_pixels: int, deep: bool) -> "Samples":
+    """The samples of a file that is read once more, rounded from 16 bits instead of cut off; all of them if asked for."""
     from . import image_depth
 
     with _open_image(stream, max_pixels) as image:
         _take_xmp(image)
         image_depth.prepare_lower_bytes(image)
         image.load()
-        return image_depth.reduce_exactly(upper, image)
+        if not deep:
+            return upper._replace(array=image_depth.reduce_exactly(upper.array, image))
+        words = image_depth.joined(upper.array, image)
+        return upper._replace(array=_as_bytes(words), deep=words)
 
 
 def _open_image(stream: BinaryIO, max_pixels: int) -> "Image.Image":
@@ -327,7 +376,11 @@ def _as_bytes(array: npt.NDArray[Any]) -> _Bytes:
     raise RequestError(f"need an array of uint8, uint16 or bool, not {array.dtype}: {advice}")
 
 
-def _separate(samples: _Bytes) -> tuple[_Bytes, _Bytes | None]:
+def _widened(samples: _Bytes) -> _Words:
+    return samples.astype(np.uint16) * np.uint16(257)
+
+
+def _separate(samples: npt.NDArray[_Sample]) -> tuple[npt.NDArray[_Sample], npt.NDArray[_Sample] | None]:
     """Contiguous pixels (H, W, 1) or (H, W, 3), and alpha (H, W) if there is a channel for it."""
     if samples.ndim == 2:
         samples = samples[..., np.newaxis]

@@ -32,7 +32,7 @@ def parse_colour(text: str) -> Colour:
 
 
 def flatten(picture: "Picture", colour: Colour) -> "Picture":
-    """The picture without alpha, in front of the colour; gray stays gray if the colour is gray."""
+    """The picture without alpha, in front of the colour, in 8 bits; gray stays gray if the colour is gray."""
     import numpy as np
 
     if picture.alpha is None:
@@ -43,7 +43,7 @@ def flatten(picture: "Picture", colour: Colour) -> "Picture":
     for top in range(0, picture.height, _ROWS):
         rows = slice(top, top + _ROWS)
         pixels[rows] = _blend(picture.pixels[rows], picture.alpha[rows, :, np.newaxis], background)
-    return replace(picture, pixels=pixels, alpha=None)
+    return replace(picture, pixels=pixels, alpha=None, deep=None)
 
 
 def _blend(

@@ -195,6 +195,19 @@ class Codec(Protocol):
 
 
 @runtime_checkable
+class HighDepth(Protocol):
+    """A codec with models that keep more than 8 bits per sample, where `Picture.deep` has them."""
+
+    def depth(self, model: Model) -> int:
+        """The most bits per sample that a model keeps.
+
+        Raises:
+            ModelError: the model's files are missing or damaged.
+        """
+        ...
+
+
+@runtime_checkable
 class AroundStandard(Protocol):
     """A codec whose files hold a file of a standard codec, such as JPEG."""
 

@@ -1,14 +1,19 @@
 """Fills pictures up to the sizes that transforms take."""
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 
-def padded(pixels: npt.NDArray[np.uint8], multiple: int) -> npt.NDArray[np.uint8]:
+_Sample = TypeVar("_Sample", np.uint8, np.uint16)
+
+
+def padded(pixels: npt.NDArray[_Sample], multiple: int) -> npt.NDArray[_Sample]:
     """Three channels and sides that are multiples of a number; the edge pixels repeat, which costs few bits.
 
     Args:
-        pixels: uint8 (h, w, 1) or (h, w, 3).
+        pixels: (h, w, 1) or (h, w, 3).
         multiple: of which both sides become multiples, by rows at the bottom and columns on the right.
     """
     if pixels.shape[2] == 1:

@@ -4,11 +4,13 @@ Segments: the file of the standard codec as it is, then, if the header has alpha
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ..bitstream.container import ColourSpace, Container, Header, Segment
 from ..errors import FormatError, RequestError
+from ..image_samples import reduce_depth
 from ..images import MAX_PIXELS, Picture
 from ..models.runtime import load_float
 from ..models.zoo import Model
@@ -24,6 +26,7 @@ from .standard import Pixels
 from .trials import CodedTrials, Trials
 
 _DEFAULT_QUALITY = 50.0
+_BYTE = 8
 
 
 class Sandwich:
@@ -65,11 +68,14 @@ class Sandwich:
         request.require_no_channels(model)
         header = container.header
         inner = _inner_pixels(container, model)
-        pixels = _restored(inner, sandwich_header.step_of(header), model, request, progress)
-        pixels = pixels[: header.height, : header.width]
-        if header.space is ColourSpace.GRAY:
-            pixels = pixels[:, :, 1:2]
-        return picture_of(np.ascontiguousarray(pixels), _alpha(container, request.allow_partial), container)
+        kind = np.uint16 if header.depth > _BYTE else np.uint8
+        pixels = _restored(inner, sandwich_header.step_of(header), model, request, progress, kind)
+        shown = slice(1, 2) if header.space is ColourSpace.GRAY else slice(None)
+        pixels = np.ascontiguousarray(pixels[: header.height, : header.width, shown])
+        alpha = _alpha(container, request.allow_partial)
+        if header.depth == _BYTE:
+            return picture_of(pixels, alpha, container)
+        return replace(picture_of(reduce_depth(pixels), alpha, container), deep=pixels, source_depth=16)
 
     def verify(self, container: Container, model: Model) -> None:
         """See `Codec.verify`."""
@@ -81,6 +87,10 @@ class Sandwich:
         sandwich_header.check(container.header)
         name = standard.CODECS[sandwich_header.inner_of(container.header)].name
         return tuple(_describe(segment, name) for segment in container.segments)
+
+    def depth(self, model: Model) -> int:
+        """See `HighDepth.depth`."""
+        return sandwich_model.load(model).depth
 
     def check_inner(self, model: Model, settings: EncodeSettings) -> tuple[str, ...]:
         """See `AroundStandard.check_inner`."""
@@ -112,7 +122,9 @@ class Sandwich:
         factor = shape.downsampling
         if factor**2 * picture.width * picture.height > MAX_PIXELS:
             raise RequestError(f"{factor} times {picture.width}x{picture.height} is more than {MAX_PIXELS} pixels")
-        pixels = _restored(picture.pixels, step, model, request, progress)
+        kind = np.uint16 if shape.depth > _BYTE else np.uint8
+        restored = _restored(picture.pixels, step, model, request, progress, kind)
+        pixels, deep = (reduce_depth(restored), restored) if shape.depth > _BYTE else (restored, None)
         kept, lost = picture, []
         if factor > 1 and picture.alpha is not None:
             kept = replace(kept, alpha=None)
@@ -120,19 +132,22 @@ class Sandwich:
         if picture.is_gray and picture.icc is not None:
             kept = replace(kept, icc=None)
             lost.append("the colour profile is that of a gray picture and is dropped")
-        return replace(kept, pixels=pixels, notes=(*picture.notes, *lost))
+        return replace(kept, pixels=pixels, deep=deep, notes=(*picture.notes, *lost))
 
 
 def _encoded(picture: Picture, model: Model, settings: EncodeSettings, step: int, progress: Progress) -> Container:
     """A file at a quantisation step."""
     shape = sandwich_model.load(model)
     inner = _inner(shape, settings)
-    factor, pixels = shape.downsampling, padded(picture.pixels, shape.coded_alignment)
+    deep = picture.deep if shape.depth > _BYTE else None
+    factor = shape.downsampling
+    pixels = padded(picture.pixels if deep is None else deep, shape.coded_alignment)
     standard.CODECS[inner].require_size(*(side // factor for side in pixels.shape[:2]))
     network = load_float(model, "encoder", backend=settings.backend, threads=settings.threads)
     coded = sandwich_networks.before(network, shape.pre, pixels, step, factor, progress)
     data = standard.encode(inner, coded, step, shape.tables, subsampled=shape.subsampled)
-    return _container(picture, model, shape, inner, step, data)
+    depth = _BYTE if deep is None else shape.depth
+    return _container(picture, model, shape, sandwich_header.fields(inner, step), depth, data)
 
 
 def _inner(shape: SandwichModel, settings: EncodeSettings) -> Inner:
@@ -146,14 +161,23 @@ def _inner(shape: SandwichModel, settings: EncodeSettings) -> Inner:
     raise RequestError(f"there is no standard codec {settings.inner!r} here: choose one of {names}")
 
 
-def _restored(inner: Pixels, step: int, model: Model, request: DecodeRequest, progress: Progress) -> Pixels:
+def _restored(
+    inner: Pixels,
+    step: int,
+    model: Model,
+    request: DecodeRequest,
+    progress: Progress,
+    kind: type[np.uint8] | type[np.uint16],
+) -> Any:
     """What the post-processor makes of what the standard codec restored, at the picture's resolution."""
     shape = sandwich_model.load(model)
     network = load_float(model, "decoder", backend=request.backend, threads=request.threads)
-    return sandwich_networks.behind(network, shape.post, inner, step, shape.downsampling, progress)
+    return sandwich_networks.behind(network, shape.post, inner, step, shape.downsampling, progress, kind)
 
 
-def _container(picture: Picture, model: Model, shape: SandwichModel, inner: Inner, step: int, data: bytes) -> Container:
+def _container(
+    picture: Picture, model: Model, shape: SandwichModel, fields: bytes, depth: int, data: bytes
+) -> Container:
     alpha = picture.alpha is not None
     header = Header(
         width=picture.width,
@@ -167,7 +191,8 @@ def _container(picture: Picture, model: Model, shape: SandwichModel, inner: Inne
         stride_log2=shape.downsampling.bit_length() - 1,
         align_log2=shape.coded_alignment.bit_length() - 1,
         segments=1 + alpha,
-        extra=sandwich_header.fields(inner, step),
+        depth=depth,
+        extra=fields,
     )
     segments = [Segment(SEGMENT, data)]
     if picture.alpha is not None:
@@ -187,7 +212,7 @@ def _inner_pixels(container: Container, model: Model) -> Pixels:
     sandwich_header.check(header)
     shape = sandwich_model.load(model)
     said = header.channels, 1 << header.stride_log2, 1 << header.align_log2
-    if said != (shape.channels, shape.downsampling, shape.coded_alignment):
+    if said != (shape.channels, shape.downsampling, shape.coded_alignment) or header.depth > shape.depth:
         raise FormatError(f"the header does not fit {model.id}: get an undamaged copy of the file")
     inner, data = sandwich_header.inner_of(header), payload_of(container, SEGMENT)
     return standard.decode(inner, data, header.latent_height, header.latent_width, header.channels)

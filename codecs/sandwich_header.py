@@ -72,7 +72,7 @@ def check(header: Header) -> None:
     aligned = header.stride_log2 <= header.align_log2 <= _MOST_ALIGNED
     if not aligned or header.stride_log2 > _MOST_HALVINGS or header.channels not in (1, 3):
         raise FormatError("the header's geometry is not that of a sandwich file: get an undamaged copy of the file")
-    if header.profile or header.layers != 1 or header.depth != 8:
+    if header.profile or header.layers != 1 or header.depth not in (8, 16):
         raise FormatError("the header's profile is not that of a sandwich file: get an undamaged copy of the file")
     if header.segments != 1 + header.alpha:
         raise FormatError("the header's segments are not those of a sandwich file: get an undamaged copy of the file")

@@ -45,6 +45,7 @@ class SandwichModel:
         coded_alignment: what the sides of a picture are extended to multiples of before it is coded.
         pre: the network before the standard codec.
         post: the network behind it.
+        depth: most bits per sample of its pictures, 8 or 16.
     """
 
     channels: int
@@ -56,6 +57,7 @@ class SandwichModel:
     coded_alignment: int
     pre: Net
     post: Net
+    depth: int
 
     def step_at(self, quality: float) -> int:
         """The quantisation step at a quality from 0 to 100."""
@@ -75,6 +77,7 @@ class SandwichModel:
             "coded_alignment": np.array(self.coded_alignment, np.uint8),
             "alignment": np.array([self.pre.alignment, self.post.alignment], np.uint16),
             "halo": np.array([self.pre.halo, self.post.halo], np.uint16),
+            "depth": np.array(self.depth, np.uint8),
         }
 
     @classmethod
@@ -100,6 +103,7 @@ class SandwichModel:
                 int(arrays["coded_alignment"]),
                 pre,
                 post,
+                int(arrays["depth"]),
             )
         except (KeyError, ValueError, TypeError) as error:
             raise FormatError(f"the model has no valid {error}: reinstall the model") from error
@@ -116,7 +120,7 @@ class SandwichModel:
             net.alignment >= 1 and net.halo <= _MOST_HALO and net.halo % net.alignment == 0
             for net in (self.pre, self.post)
         )
-        kinds = self.channels in (1, 3) and self.downsampling in (1, 2) and bool(self.trained)
+        kinds = self.channels in (1, 3) and self.downsampling in (1, 2) and self.depth in (8, 16) and bool(self.trained)
         # Alignments that a header can say, of which each holds whole samples of what is coded.
         coded = self.coded_alignment in (1, 2, 4, 8, 16) and self.coded_alignment % self.downsampling == 0
         tables = self.tables.shape == (2, 8, 8) and bool(np.all((self.tables > 0) & (self.tables < _MOST_RELATIVE)))

@@ -1,11 +1,12 @@
 """Runs the pre- and post-processor of a sandwich over pictures of any size, in overlapping tiles where they are large.
 
-Pictures are bytes on both sides, and only tiles are ever floats: memory grows with the picture by its bytes alone. Inside,
+Pictures are integers on both sides, and only tiles are ever floats: memory grows with the picture by its bytes alone. Inside,
 samples are float32 (channels, h, w), 0..1 of their range less one half.
 """
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,16 @@ from .sandwich_model import Net
 from .tiling import Span, tiles
 
 Pixels = npt.NDArray[np.uint8]
+Whole = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+"""Samples of 8 or of 16 bits, over the whole range of either."""
+
 Samples = npt.NDArray[np.float32]
 
 _MARGIN = 8
 """Pixels beyond a tile that the interpolations reach, at either resolution."""
 
 
-def before(network: FloatNetwork, net: Net, pixels: Pixels, step: int, factor: int, progress: Progress) -> Pixels:
+def before(network: FloatNetwork, net: Net, pixels: Whole, step: int, factor: int, progress: Progress) -> Pixels:
     """Runs the pre-processor, then makes its result smaller by bicubic interpolation.
 
     Args:
@@ -43,12 +47,20 @@ def before(network: FloatNetwork, net: Net, pixels: Pixels, step: int, factor: i
         planes = to_samples(pixels[y.outer(), x.outer()])
         result = _run(network, net, planes, step)
         box = (x.inner().start, y.inner().start, x.inner().stop, y.inner().stop)
-        return to_pixels(_resized(result, box, factor, Image.Resampling.BICUBIC))
+        return to_pixels(_resized(result, box, factor, Image.Resampling.BICUBIC), np.uint8)
 
     return _tiled(run, height, width, net, factor, progress)
 
 
-def behind(network: FloatNetwork, net: Net, pixels: Pixels, step: int, factor: int, progress: Progress) -> Pixels:
+def behind(
+    network: FloatNetwork,
+    net: Net,
+    pixels: Pixels,
+    step: int,
+    factor: int,
+    progress: Progress,
+    kind: type[np.uint8] | type[np.uint16] = np.uint8,
+) -> Any:
     """Makes a picture larger by Lanczos interpolation, then runs the post-processor.
 
     Args:
@@ -58,37 +70,37 @@ def behind(network: FloatNetwork, net: Net, pixels: Pixels, step: int, factor: i
         step: quantisation step, 1..255.
         factor: by how much the result is larger, 1 or 2.
         progress: told after every tile.
+        kind: of the result.
 
     Returns:
-        (h, w, 3).
+        (h, w, 3) of that kind.
     """
     height, width, _ = pixels.shape
 
     def run(y: Span, x: Span) -> Pixels:
         planes = _enlarged(pixels, y, x, factor)
         result = _run(network, net, planes, step)
-        return to_pixels(result[:, y.inner(), x.inner()])
+        return to_pixels(result[:, y.inner(), x.inner()], kind)
 
     return _tiled(run, factor * height, factor * width, net, 1, progress)
 
 
 def _tiled(
-    run: Callable[[Span, Span], Pixels], height: int, width: int, net: Net, factor: int, progress: Progress
-) -> Pixels:
+    run: Callable[[Span, Span], Any], height: int, width: int, net: Net, factor: int, progress: Progress
+) -> Any:
     """Puts together what a function makes of every tile of so many pixels; results are smaller by a factor."""
     align = net.alignment * factor
     rows, columns = -(-height // align), -(-width // align)
     halo = -(-(net.halo + (_MARGIN if factor > 1 else 0)) // align)
     places = list(tiles(rows, columns, halo, align))
-    result: Pixels | None = None
+    result: Any = None
     for done, (y, x) in enumerate(places, 1):
         y, x = _in_pixels(y, align, height), _in_pixels(x, align, width)
         tile = run(y, x)
         if result is None:
-            result = np.empty((height // factor, width // factor, tile.shape[2]), np.uint8)
+            result = np.empty((height // factor, width // factor, tile.shape[2]), tile.dtype)
         result[y.start // factor : y.stop // factor, x.start // factor : x.stop // factor] = tile
         progress(done, len(places))
-    assert result is not None
     return result
 
 
@@ -148,17 +160,19 @@ def condition(step: int) -> float:
     return math.log2(step) / 8.0 - 0.5
 
 
-def to_samples(pixels: Pixels) -> Samples:
-    """uint8 (h, w, channels) as samples."""
+def to_samples(pixels: Whole) -> Samples:
+    """Integers (h, w, channels) as samples."""
+    peak = np.iinfo(pixels.dtype).max
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32)
-    planes -= np.float32(127.5)
-    planes /= np.float32(255)
+    planes -= np.float32(peak / 2)
+    planes /= np.float32(peak)
     return planes
 
 
-def to_pixels(samples: Samples) -> Pixels:
+def to_pixels(samples: Samples, kind: type[np.uint8] | type[np.uint16]) -> Any:
     """The reverse of `to_samples`, clipped, halves rounded up."""
-    scaled = samples * np.float32(255)
-    scaled += np.float32(128)  # 127.5, and 0.5 to round
-    np.clip(scaled, 0, 255, out=scaled)
-    return np.ascontiguousarray(scaled.astype(np.uint8).transpose(1, 2, 0))
+    peak = np.iinfo(kind).max
+    scaled = samples * np.float32(peak)
+    scaled += np.float32(peak / 2 + 0.5)
+    np.clip(scaled, 0, peak, out=scaled)
+    return np.ascontiguousarray(scaled.astype(kind).transpose(1, 2, 0))

@@ -116,7 +116,7 @@ def differentiate() -> "Callable[..., tuple[float, list[npt.NDArray[Any]]]]":
 
 @pytest.fixture(scope="session")
 def small_sandwiches(tmp_path_factory: pytest.TempPathFactory) -> "Path":
-    """A folder for NICODEC_MODELS with sandwich-rgb, -gray and -lowres: small U-Nets that count for little."""
+    """A folder for NICODEC_MODELS with sandwich-rgb, -gray, -lowres and -hdr: small U-Nets that count for little."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     pytest.importorskip("keras")
@@ -131,10 +131,14 @@ def small_sandwiches(tmp_path_factory: pytest.TempPathFactory) -> "Path":
 
     small = UNetArchitecture(down=(4, 6), up=(8, 6, 4), stride=2)
     zoo = tmp_path_factory.mktemp("sandwiches")
-    for name, bottleneck, downsampling in (("rgb", 3, 1), ("gray", 1, 1), ("lowres", 3, 2)):
+    for name, bottleneck, downsampling in (("rgb", 3, 1), ("gray", 1, 1), ("lowres", 3, 2), ("hdr", 3, 1)):
         architecture = SandwichArchitecture(bottleneck=bottleneck, downsampling=downsampling, pre=small, post=small)
         config = SandwichConfig(
-            model=f"sandwich-{name}", architecture=architecture, steps=200, subsampled=bottleneck == 3
+            model=f"sandwich-{name}",
+            architecture=architecture,
+            steps=200,
+            subsampled=bottleneck == 3,
+            depth=12 if name == "hdr" else 8,
         )
         codec = build_codec(config)
         rng = np.random.default_rng(1)

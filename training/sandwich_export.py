@@ -56,6 +56,7 @@ def shape_of(config: SandwichConfig) -> SandwichModel:
         coded_alignment=config.architecture.coded_alignment,
         pre=_net(config.architecture, config.architecture.pre),
         post=_net(config.architecture, config.architecture.post),
+        depth=8 if config.depth == 8 else 16,
     )
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, features
 
 import nicodec
-from nicodec import api
+from nicodec import api, images
 from nicodec.bitstream.container import Container, Segment
 from nicodec.codecs import sandwich_header, sandwich_model, standard, tiling
 from nicodec.codecs.base import DecodeRequest, EncodeSettings
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.train
 
 CODEC = Sandwich()
 FIELDS = ("model", "steps", "architecture", "subsampled", "table_shape", "qsteps", "stages")
-NAMES = ("rgb", "gray", "lowres")
+NAMES = ("rgb", "gray", "lowres", "hdr")
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +208,32 @@ def test_sixteen_bits_say_what_is_lost(samples: "Samples") -> None:
     assert nicodec.decode(nicodec.encode(picture, model="sandwich-rgb")).pixels.shape == (16, 16, 3)
 
 
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_sixteen_bits_go_through_eight(suffix: str, samples: "Samples", tmp_path: Path) -> None:
+    """A picture of 12 bits in a 16-bit file comes back as one, nearer to itself than its upper 8 bits are to it."""
+    rng = np.random.default_rng(1)
+    smooth = np.linspace(9000, 14000, 64 * 96 * 3).reshape(64, 96, 3)
+    pixels = (np.rint((smooth + rng.normal(0, 8, smooth.shape)) / 16) * 16).astype(np.uint16)
+    source, coded, restored = tmp_path / f"in{suffix}", tmp_path / "out.nic", tmp_path / f"out{suffix}"
+    images.save(from_array(pixels, deep=True), source)
+    coded.write_bytes(nicodec.encode(source, model="sandwich-hdr", quality=100))
+    assert nicodec.info(coded).header.depth == 16
+    images.save(nicodec.decode(coded), restored)
+    found = images.load(restored, deep=True)
+    assert found.deep is not None
+    peak = 65535.0
+    assert psnr(pixels, found.deep, peak) > psnr(pixels, (pixels >> 8) * np.uint16(257), peak) + 3.0
+    assert not nicodec.api.encode_with_details(source, model="sandwich-hdr").notes
+
+
+@pytest.mark.usefixtures("installed")
+def test_eight_bits_stay_eight(samples: "Samples") -> None:
+    data = nicodec.encode(samples.photo(16, 16), model="sandwich-hdr")
+    assert nicodec.info(data).header.depth == 8
+    assert nicodec.decode(data).deep is None
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_tiles_do_not_show(
     name: str, model_of: Callable[[str], Model], samples: "Samples", monkeypatch: pytest.MonkeyPatch
@@ -246,6 +272,7 @@ def test_other_backends_agree(model_of: Callable[[str], Model], coded: Container
         ({"align_log2": 5}, "geometry"),
         ({"profile": 1}, "profile"),
         ({"depth": 10}, "profile"),
+        ({"depth": 16}, "does not fit"),
         ({"layers": 2}, "profile"),
         ({"segments": 2}, "segments"),
         ({"width": 91}, "90x61 pixels, the header says 91x61"),
