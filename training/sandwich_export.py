@@ -21,6 +21,8 @@ _MODEL_NUMBERS = {
     "sandwich-hdr": 3,
     "sandwich-msssim": 4,
     "sandwich-rgb": 5,
+    # What sandwich-gray is compared with; not shipped.
+    "sandwich-gray-post": 6,
 }
 
 

@@ -1,18 +1,21 @@
-"""Colour JPEG of half colour resolution in a slim sandwich, for MS-SSIM."""
+"""Colour JPEG of half colour resolution in a slim sandwich, for MS-SSIM; starts from a run of sandwich_rgb."""
 
 from ...models.sandwich import SandwichArchitecture
+from ...models.step_tables import TableShape
 from ..config import SandwichConfig
 
 CONFIG = SandwichConfig(
     model="sandwich-msssim",
     architecture=SandwichArchitecture(),
-    mse_weight=0.05,
-    msssim_weight=400.0,
-    steps=8000,
-    batch=8,
+    table_shape=TableShape(slope=0.3, bend=0.02, chroma=0.7),
+    mse_weight=0.1,
+    msssim_weight=1.0,
+    steps=3000,
+    batch=4,
     crop=192,
-    learning_rate=1e-3,
-    warmup=200,
-    ema=0.999,
+    learning_rate=5e-4,
+    warmup=100,
+    ema=0.998,
     validate_every=500,
+    dtype_policy="mixed_bfloat16",
 )

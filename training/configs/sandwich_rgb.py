@@ -1,4 +1,4 @@
-"""Colour JPEG of half colour resolution in a slim sandwich, for PSNR."""
+"""Colour JPEG of half colour resolution in a slim sandwich, for PSNR; starts from a run of sandwich_rgb_post."""
 
 from ...models.sandwich import SandwichArchitecture
 from ..config import SandwichConfig
@@ -6,11 +6,12 @@ from ..config import SandwichConfig
 CONFIG = SandwichConfig(
     model="sandwich-rgb",
     architecture=SandwichArchitecture(),
-    steps=8000,
+    steps=4000,
     batch=8,
     crop=128,
-    learning_rate=1e-3,
-    warmup=200,
-    ema=0.999,
+    learning_rate=5e-4,
+    warmup=100,
+    ema=0.998,
     validate_every=500,
+    dtype_policy="mixed_bfloat16",
 )
