@@ -58,6 +58,7 @@ __all__ = [
 ]
 
 DEFAULT_MODEL = "shallow-two-layer"
+_BYTE = 8
 
 
 class EncodeOptions(TypedDict, total=False):
@@ -571,8 +572,10 @@ def _keeps_depth(model: Model | Family) -> bool:
     """Whether a model has use for more than 8 bits per sample."""
     from .codecs.base import HighDepth
 
-    codec = _codec(model.codec) if isinstance(model, zoo.Model) else None
-    return isinstance(codec, HighDepth) and isinstance(model, zoo.Model) and codec.depth(model) > 8  # noqa: PLR2004
+    if not isinstance(model, zoo.Model):
+        return False
+    codec: object = _codec(model.codec)
+    return isinstance(codec, HighDepth) and codec.depth(model) > _BYTE
 
 
 def _as_picture(

@@ -23,9 +23,7 @@ _PNG_FILTER = 4
 _PROFILE_NAME = "ICC profile"
 
 
-def encode(
-    samples: npt.NDArray[np.uint16], metadata: Mapping[str, bytes], name: str
-) -> tuple[bytes, tuple[str, ...]]:
+def encode(samples: npt.NDArray[np.uint16], metadata: Mapping[str, bytes], name: str) -> tuple[bytes, tuple[str, ...]]:
     """Makes a file in memory.
 
     Args:

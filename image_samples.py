@@ -115,7 +115,9 @@ def _reduce_wide(image: Image.Image, bits: int) -> Samples:
 def _in_sixteen_bits(samples: npt.NDArray[Any], full_scale: int) -> npt.NDArray[np.uint16]:
     if full_scale == 65535:
         return samples.astype(np.uint16)
-    wide: npt.NDArray[np.uint16] = ((samples.astype(np.uint32) * 65535 + full_scale // 2) // full_scale).astype(np.uint16)
+    wide: npt.NDArray[np.uint16] = ((samples.astype(np.uint32) * 65535 + full_scale // 2) // full_scale).astype(
+        np.uint16
+    )
     return wide
 
 

@@ -90,9 +90,7 @@ class Picture:
         return bool(self.pixels.shape[2] == 1)
 
 
-def from_array(
-    array: npt.NDArray[Any], alpha: npt.NDArray[Any] | None = None, *, deep: bool = False
-) -> Picture:
+def from_array(array: npt.NDArray[Any], alpha: npt.NDArray[Any] | None = None, *, deep: bool = False) -> Picture:
     """Make a picture of an array.
 
     Args:

@@ -5,7 +5,6 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-
 _Sample = TypeVar("_Sample", np.uint8, np.uint16)
 
 

@@ -21,6 +21,7 @@ from .metadata import chunks_of, picture_of
 from .padding import padded
 from .sandwich_header import SEGMENT, Inner
 from .sandwich_model import SandwichModel
+from .sandwich_networks import Whole
 from .segments import find_payload, payload_of
 from .standard import Pixels
 from .trials import CodedTrials, Trials
@@ -141,7 +142,8 @@ def _encoded(picture: Picture, model: Model, settings: EncodeSettings, step: int
     inner = _inner(shape, settings)
     deep = picture.deep if shape.depth > _BYTE else None
     factor = shape.downsampling
-    pixels = padded(picture.pixels if deep is None else deep, shape.coded_alignment)
+    align = shape.coded_alignment
+    pixels: Whole = padded(picture.pixels, align) if deep is None else padded(deep, align)
     standard.CODECS[inner].require_size(*(side // factor for side in pixels.shape[:2]))
     network = load_float(model, "encoder", backend=settings.backend, threads=settings.threads)
     coded = sandwich_networks.before(network, shape.pre, pixels, step, factor, progress)

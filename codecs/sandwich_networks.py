@@ -27,7 +27,7 @@ _MARGIN = 8
 """Pixels beyond a tile that the interpolations reach, at either resolution."""
 
 
-def before(network: FloatNetwork, net: Net, pixels: Whole, step: int, factor: int, progress: Progress) -> Pixels:
+def before(network: FloatNetwork, net: Net, pixels: Whole, step: int, factor: int, progress: Progress) -> Any:
     """Runs the pre-processor, then makes its result smaller by bicubic interpolation.
 
     Args:
@@ -39,11 +39,11 @@ def before(network: FloatNetwork, net: Net, pixels: Whole, step: int, factor: in
         progress: told after every tile.
 
     Returns:
-        (h / factor, w / factor, channels).
+        uint8 (h / factor, w / factor, channels).
     """
     height, width, _ = pixels.shape
 
-    def run(y: Span, x: Span) -> Pixels:
+    def run(y: Span, x: Span) -> Any:
         planes = to_samples(pixels[y.outer(), x.outer()])
         result = _run(network, net, planes, step)
         box = (x.inner().start, y.inner().start, x.inner().stop, y.inner().stop)
@@ -77,7 +77,7 @@ def behind(
     """
     height, width, _ = pixels.shape
 
-    def run(y: Span, x: Span) -> Pixels:
+    def run(y: Span, x: Span) -> Any:
         planes = _enlarged(pixels, y, x, factor)
         result = _run(network, net, planes, step)
         return to_pixels(result[:, y.inner(), x.inner()], kind)
@@ -85,9 +85,7 @@ def behind(
     return _tiled(run, factor * height, factor * width, net, 1, progress)
 
 
-def _tiled(
-    run: Callable[[Span, Span], Any], height: int, width: int, net: Net, factor: int, progress: Progress
-) -> Any:
+def _tiled(run: Callable[[Span, Span], Any], height: int, width: int, net: Net, factor: int, progress: Progress) -> Any:
     """Puts together what a function makes of every tile of so many pixels; results are smaller by a factor."""
     align = net.alignment * factor
     rows, columns = -(-height // align), -(-width // align)

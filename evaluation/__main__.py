@@ -38,12 +38,14 @@ for _command in (
     curve_commands.curve_command,
     curve_commands.standards_command,
     curve_commands.bd_command,
+    curve_commands.at_command,
     curve_commands.plot_command,
     level_commands.levels_command,
     level_commands.level_speed_command,
     level_commands.strip_command,
     sandwich_commands.proxy_command,
     sandwich_commands.bottleneck_command,
+    sandwich_commands.deepen_command,
 ):
     main.add_command(_command)
 

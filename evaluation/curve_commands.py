@@ -15,8 +15,8 @@ from ..models import zoo
 from ..outputs import atomic_output, check_target
 from . import curve_files, model_curves, plots, selection
 from . import standards as standard_codecs
-from .bd_rate import bd_rate
-from .curves import Curve, CurvePoint
+from .bd_rate import at_rate, bd_rate
+from .curves import METRICS, Curve, CurvePoint, Metric
 from .sweeps import pictures_of
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -24,7 +24,10 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _MAX_QUALITY = 100
 _LOW_OVERLAP = 0.75
 
-STANDARD_NAMES = ("jpeg", "jpeg-444", "jpeg-half", "webp", "avif", "avif-psnr")
+STANDARD_NAMES = (
+    *("jpeg", "jpeg-optimised", "jpeg-truncated", "jpeg-444", "jpeg-half"),
+    *("webp", "avif", "avif-psnr"),
+)
 """Those of `standards.standards()`."""
 
 _DEFAULT_STANDARDS = ("jpeg", "webp", "avif", "avif-psnr")
@@ -170,18 +173,22 @@ def _usable(codecs: Sequence[standard_codecs.Standard]) -> list[standard_codecs.
 @click.command("bd")
 @click.argument("anchor", metavar="ANCHOR")
 @click.argument("test", metavar="TEST")
+@click.option(
+    "--metric", type=click.Choice(["psnr", "msssim"]), default="psnr", show_default=True, help="Quality that is equal."
+)
 @_reference_option
 @click.pass_context
-def bd_command(ctx: click.Context, anchor: str, test: str, references: tuple[Path, ...]) -> None:
-    """BD-rate over PSNR of TEST against ANCHOR in percent: negative where TEST needs fewer bits at equal PSNR.
+def bd_command(ctx: click.Context, anchor: str, test: str, metric: Metric, references: tuple[Path, ...]) -> None:
+    """BD-rate of TEST against ANCHOR in percent: negative where TEST needs fewer bits at equal quality.
 
     Both are files of curves, or names: published/jpeg, published/bpg444, or those of curves in a --reference file.
-    Prints one JSON line for each pair of curves, with the range of PSNR that the mean is taken over.
+    Prints one JSON line for each pair of curves, with the range of quality that the mean is taken over, and the mean gain
+    of TEST at equal bits. MS-SSIM counts on its scale of decibel.
     """
     code = 0
     for first, second in itertools.product(*selection.select([anchor, test], references)):
         try:
-            click.echo(json.dumps(_difference(first, second)))
+            click.echo(json.dumps(_difference(first, second, metric)))
         except RequestError as error:
             # Of several pairs, the others may still be comparable.
             click.echo(f"error: {error}", err=True)
@@ -189,8 +196,8 @@ def bd_command(ctx: click.Context, anchor: str, test: str, references: tuple[Pat
     ctx.exit(code)
 
 
-def _difference(anchor: Curve, test: Curve) -> dict[str, Any]:
-    result = bd_rate(anchor, test)
+def _difference(anchor: Curve, test: Curve, metric: Metric) -> dict[str, Any]:
+    result = bd_rate(anchor, test, metric)
     if result.shared < _LOW_OVERLAP:
         text = f"{anchor.name} and {test.name} have only {result.low:.2f} to {result.high:.2f} dB in common"
         click.echo(f"note: {text}: measure at more qualities to compare them as a whole", err=True)
@@ -198,10 +205,29 @@ def _difference(anchor: Curve, test: Curve) -> dict[str, Any]:
         "anchor": anchor.name,
         "test": test.name,
         "bd_rate_percent": round(result.percent, 2),
-        "psnr_low": round(result.low, 2),
-        "psnr_high": round(result.high, 2),
+        f"bd_{metric}_db": None if result.gain is None else round(result.gain, 2),
+        f"{metric}_low": round(result.low, 2),
+        f"{metric}_high": round(result.high, 2),
         "shared": round(result.shared, 2),
     }
+
+
+@click.command("at")
+@click.argument("curves", metavar="CURVES...", nargs=-1, required=True)
+@click.option(
+    "--bpp", type=click.FloatRange(min=0, min_open=True), required=True, multiple=True, help="Rate; repeatable."
+)
+@_reference_option
+def at_command(curves: tuple[str, ...], bpp: tuple[float, ...], references: tuple[Path, ...]) -> None:
+    """PSNR and MS-SSIM of CURVES, as for `bd`, at rates between their points.
+
+    Prints one JSON line for each curve and rate; null for rates that the curve does not reach.
+    """
+    for curve in itertools.chain(*selection.select(curves, references)):
+        for rate in bpp:
+            found = {metric: at_rate(curve, metric, rate) for metric in METRICS}
+            rounded = {metric: None if value is None else round(value, 4) for metric, value in found.items()}
+            click.echo(json.dumps({"curve": curve.name, "bpp": rate, **rounded}))
 
 
 @click.command("plot")

@@ -7,6 +7,7 @@ from typing import Literal
 from ..errors import RequestError
 
 Metric = Literal["psnr", "msssim"]
+METRICS: tuple[Metric, ...] = ("psnr", "msssim")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,7 @@ class PictureScore:
         picture: file name.
         size: bytes of the whole coded file.
         bpp: bits of the whole coded file per pixel.
-        psnr: decibel over all samples; None if the picture is coded without loss, where it is infinite.
+        psnr: decibel over all samples, in their full depth; None if the picture is coded without loss, where it is infinite.
         msssim: MS-SSIM, channels pooled, 0..1.
     """
 
@@ -86,6 +87,15 @@ class Curve:
         """Pairs of bpp and quality, in rising order of bpp; without the points of unknown quality."""
         pairs = [(point.bpp, point.psnr if metric == "psnr" else point.msssim) for point in self.points]
         return [(bpp, value) for bpp, value in pairs if value is not None]
+
+
+def decibels(msssim: float) -> float:
+    """MS-SSIM on a scale that resolves high quality, -10 log10(1 - MS-SSIM); infinite for 1.
+
+    >>> round(decibels(0.99), 6)
+    20.0
+    """
+    return -10 * math.log10(1 - msssim) if msssim < 1 else math.inf
 
 
 def _order(point: CurvePoint) -> tuple[float, float]:

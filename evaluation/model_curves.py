@@ -46,6 +46,7 @@ def _setting(model: Model, settings: dict[str, Any]) -> str:
 def _coding(model: Model, settings: dict[str, Any]) -> Coding:
     def code(picture: images.Picture) -> Coded:
         data = api.encode(picture, model=model, **settings)
-        return Coded(len(data), api.decode(data).pixels)
+        restored = api.decode(data)
+        return Coded(len(data), restored.pixels if restored.deep is None else restored.deep)
 
     return code

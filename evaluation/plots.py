@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import RequestError
 from ..extras import evaluation_packages
-from .curves import Curve, Metric
+from .curves import Curve, Metric, decibels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,15 +24,6 @@ _LABELS: dict[Metric, str] = {"psnr": "PSNR (dB)", "msssim": "MS-SSIM (dB)"}
 # By default both formats note when or by which version they were made.
 _NO_METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 _DOTS_PER_INCH = 150
-
-
-def decibels(msssim: float) -> float:
-    """MS-SSIM on a scale that resolves high quality, -10 log10(1 - MS-SSIM); infinite for 1.
-
-    >>> round(decibels(0.99), 6)
-    20.0
-    """
-    return -10 * math.log10(1 - msssim) if msssim < 1 else math.inf
 
 
 def render(curves: Sequence[Curve], file_format: str, *, title: str = "", max_bpp: float | None = None) -> bytes:

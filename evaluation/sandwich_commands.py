@@ -1,8 +1,10 @@
 """The commands that measure what a standard codec is sandwiched in, and its differentiable stand-in."""
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,7 +12,7 @@ from .. import images
 from ..image_formats import find_format
 from ..models import zoo
 from ..outputs import check_target
-from . import bottleneck, proxy_fidelity, strip
+from . import bottleneck, deepen, proxy_fidelity, strip
 from .sweeps import pictures_of
 
 
@@ -34,7 +36,7 @@ def proxy_command(folder: Path, steps: tuple[int, ...], subsampled: bool, as_jso
     found = proxy_fidelity.measure(paths, sorted(set(steps)), subsampled=subsampled)
     if as_json:
         for fidelity in found:
-            click.echo(json.dumps({"pictures": len(paths), **asdict(fidelity)}))
+            click.echo(json.dumps({"pictures": len(paths), **_finite(asdict(fidelity))}))
         return
     click.echo(f"{len(paths)} pictures, colour {'4:2:0' if subsampled else '4:4:4'}; libjpeg / proxy")
     click.echo("step         PSNR        largest gap           bpp       largest gap  Gaussian bpp")
@@ -43,6 +45,30 @@ def proxy_command(folder: Path, steps: tuple[int, ...], subsampled: bool, as_jso
             f"{one.step:4}  {one.psnr:6.2f} /{one.proxy_psnr:6.2f}  {one.largest_gap:8.2f} dB  "
             f"{one.bpp:7.3f} /{one.proxy_bpp:7.3f}  {one.largest_rate_gap:11.1%}  {one.gaussian_bpp:12.3f}"
         )
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity: the PSNR of what is coded without loss is null."""
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+@click.command("deepen")
+@click.argument("folder", metavar="FOLDER", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("out", metavar="OUT", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--bits", type=click.IntRange(9, deepen.MOST_BITS), default=12, show_default=True, metavar="N", help="Per sample."
+)
+@click.option("-f", "--force", is_flag=True, help="Replace outputs that exist.")
+def deepen_command(folder: Path, out: Path, bits: int, force: bool) -> None:
+    """Makes 16-bit PNG files of the 8-bit ones in FOLDER, with samples of so many bits that round to theirs.
+
+    They are for measuring models that keep more than 8 bits where there are no such pictures: what is added is noise.
+    """
+    paths = pictures_of(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        samples = deepen.deepened(images.load(path), bits, path.name)
+        images.save(images.from_array(samples, deep=True), out / path.name, force=force)
 
 
 @click.command("bottleneck")

@@ -31,6 +31,7 @@ class Standard:
         about: the configuration in words.
         options: arguments of `PIL.Image.Image.save`.
         halved: whether a picture of half the width and height is coded, made by bicubic and undone by Lanczos interpolation.
+        truncated: whether 16-bit samples lose their lower byte before, and are scaled up behind, instead of being rounded.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Standard:
     about: str
     options: Mapping[str, Any]
     halved: bool = False
+    truncated: bool = False
 
     def write(self, picture: images.Picture, quality: int) -> bytes:
         """The whole file.
@@ -50,7 +52,9 @@ class Standard:
         from PIL import Image
 
         target = io.BytesIO()
-        image = Image.fromarray(images.to_array(picture))
+        cut = self.truncated and picture.deep is not None
+        samples = (images.to_deep_array(picture) >> 8).astype(np.uint8) if cut else images.to_array(picture)
+        image = Image.fromarray(samples)
         if self.halved:
             image = image.resize((-(-picture.width // 2), -(-picture.height // 2)), Image.Resampling.BICUBIC)
         image.save(target, self.format, quality=quality, **self.options)
@@ -80,6 +84,16 @@ def standards(avif_speed: int = AVIF_SPEED) -> tuple[Standard, ...]:
     speed = f"speed {avif_speed}"
     return (
         Standard("jpeg", "JPEG", libjpeg, "4:2:0", {"subsampling": "4:2:0"}),
+        Standard(
+            "jpeg-optimised",
+            "JPEG",
+            libjpeg,
+            "4:2:0, optimised, progressive",
+            {"subsampling": "4:2:0", "optimize": True, "progressive": True},
+        ),
+        Standard(
+            "jpeg-truncated", "JPEG", libjpeg, "4:2:0 of the upper 8 bits", {"subsampling": "4:2:0"}, truncated=True
+        ),
         Standard("jpeg-444", "JPEG", libjpeg, "4:4:4", {"subsampling": "4:4:4"}),
         Standard(
             "jpeg-half", "JPEG", libjpeg, "4:2:0 of half the width and height", {"subsampling": "4:2:0"}, halved=True

@@ -21,12 +21,15 @@ class Coded(NamedTuple):
 
     Attributes:
         size: bytes of the whole coded file.
-        pixels: the decoded picture, uint8 of the original's shape.
+        pixels: the decoded picture, of the original's shape, uint8 or uint16.
     """
 
     size: int
-    pixels: npt.NDArray[np.uint8]
+    pixels: "npt.NDArray[np.uint8] | Words"
 
+
+Words = npt.NDArray[np.uint16]
+_DEEP_PEAK = 65535.0
 
 Coding = Callable[[images.Picture], Coded]
 """A codec at one setting: codes a picture without alpha and metadata, and decodes it again."""
@@ -61,7 +64,8 @@ def measure(label: str, codings: Mapping[str, Coding], paths: Sequence[Path]) ->
     scores: dict[str, list[PictureScore]] = {setting: [] for setting in codings}
     with tqdm(total=len(paths) * len(codings), desc=label, unit="picture", disable=None) as bar:
         for path in paths:
-            picture = images.Picture(pixels=images.load(path).pixels)
+            loaded = images.load(path, deep=True)
+            picture = images.Picture(pixels=loaded.pixels, deep=loaded.deep)
             for setting, code in codings.items():
                 scores[setting].append(score(path.name, picture, code(picture)))
                 bar.update()
@@ -69,13 +73,20 @@ def measure(label: str, codings: Mapping[str, Coding], paths: Sequence[Path]) ->
 
 
 def score(name: str, picture: images.Picture, coded: Coded) -> PictureScore:
-    """Compares what became of a picture with the picture, and its file with its size."""
-    decibel = psnr(picture.pixels, coded.pixels)
+    """Compares what became of a picture with the picture, and its file with its size.
+
+    PSNR is in 16 bits if the picture has them, MS-SSIM always in 8.
+    """
+    shown = images.from_array(coded.pixels, deep=True)
+    if picture.deep is None:
+        decibel = psnr(picture.pixels, shown.pixels)
+    else:
+        decibel = psnr(images.to_deep_array(picture), images.to_deep_array(shown), _DEEP_PEAK)
     return PictureScore(
         picture=name,
         size=coded.size,
         bpp=8 * coded.size / (picture.width * picture.height),
         psnr=decibel if math.isfinite(decibel) else None,
         # Rounding may lift it over 1 by its last bit.
-        msssim=min(1.0, ms_ssim(picture.pixels, coded.pixels)),
+        msssim=min(1.0, ms_ssim(picture.pixels, shown.pixels)),
     )

@@ -37,9 +37,7 @@ class BlockArchitecture:
         return self.side * (2 * self.stages + 1)
 
 
-def block_path(
-    source: Any, architecture: BlockArchitecture, stride: int, outputs: int, name: str
-) -> tuple[Any, Any]:
+def block_path(source: Any, architecture: BlockArchitecture, stride: int, outputs: int, name: str) -> tuple[Any, Any]:
     """Adds the layers.
 
     Args:

@@ -249,9 +249,7 @@ class EncodeDecodeIntra(keras.layers.Layer):
         # Channels that only fill up to three are not in the file. With colour conversion there is no telling them apart.
         coded = _PLANES if self._jpeg.convert_to_yuv else _PLANES[:channels]
         found = [coefficients[name] for name in coded]
-        rate = (
-            self._jpeg_rate(images, found, step, image_max) if self.use_jpeg_rate_model else _gaussian_rate(found)
-        )
+        rate = self._jpeg_rate(images, found, step, image_max) if self.use_jpeg_rate_model else _gaussian_rate(found)
         return restored[..., :channels], rate
 
     def _steps_of(self, step: Any, image_max: float) -> tuple[Any, Any]:

@@ -52,4 +52,5 @@ FLAT = TableShape().tables()
 
 def whole_steps(tables: Tables, step: float) -> npt.NDArray[np.uint8]:
     """The steps that a file has, 1..255, in the shape of the tables."""
-    return np.clip(np.rint(step * tables), 1, 255).astype(np.uint8)
+    steps: npt.NDArray[np.uint8] = np.clip(np.rint(step * tables), 1, 255).astype(np.uint8)
+    return steps

@@ -508,7 +508,7 @@ def test_pipe_as_source(samples: "Samples") -> None:
         np.testing.assert_array_equal(to_array(load(pipe)), array)
 
 
-def _failure(source: Path | bytes, **options: int) -> str:
+def _failure(source: Path | bytes, **options: Any) -> str:
     with pytest.raises(PictureError) as caught:
         load(source, **options)
     assert "\n" not in str(caught.value)

@@ -55,7 +55,9 @@ class SandwichCodec(keras.Model):
         coloured = config.architecture.bottleneck == COLOURS
         self._codec = _codec_of(config.tables, coloured, config.subsampled)
         self._plain_codec = _codec_of(config.table_shape.tables(), True, True)
-        self._trackers = {name: keras.metrics.Mean(name) for name in ("score", "rate", "error", "dissimilarity", "outside")}
+        self._trackers = {
+            name: keras.metrics.Mean(name) for name in ("score", "rate", "error", "dissimilarity", "outside")
+        }
 
     def bottleneck(self, pixels: Any, steps: Any, gate: Any = 1.0) -> Any:
         """What is coded, not bounded.
@@ -131,8 +133,8 @@ class SandwichCodec(keras.Model):
             "error": (config.mse_weight, _ratio(_mse(restored, pixels), _mse(plain, pixels), _LEAST_ERROR)),
         }
         if config.msssim_weight:
-            unlike = (1.0 - ms_ssim_of_each(pixels + 0.5, picture + 0.5) for picture in (restored, plain))
-            terms["dissimilarity"] = config.msssim_weight, _ratio(*unlike, _LEAST_DISSIMILARITY)
+            ours, theirs = (1.0 - ms_ssim_of_each(pixels + 0.5, picture + 0.5) for picture in (restored, plain))
+            terms["dissimilarity"] = config.msssim_weight, _ratio(ours, theirs, _LEAST_DISSIMILARITY)
         loss = sum(weight * ops.mean(values) for weight, values in terms.values())
         loss = loss / sum(weight for weight, _ in terms.values())
         loss = loss + config.range_weight * ops.mean(outside / steps)

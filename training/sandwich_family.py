@@ -87,7 +87,8 @@ def _of_depth(pictures: npt.NDArray[Any], depth: int) -> npt.NDArray[Any]:
         return pictures
     n, height, width, channels = pictures.shape
     four = pictures.reshape(n, height // 2, 2, width // 2, 2, channels).astype(np.float32)
-    return np.rint(four.mean(axis=(2, 4)) * ((2**depth - 1) / 255.0)).astype(np.uint16)
+    deep: npt.NDArray[np.uint16] = np.rint(four.mean(axis=(2, 4)) * ((2**depth - 1) / 255.0)).astype(np.uint16)
+    return deep
 
 
 def measure_one(

@@ -1,11 +1,12 @@
 """BD-rate gives known percentages, and refuses curves that cannot be compared."""
 
+import math
 import sys
 
 import pytest
 
 from nicodec.errors import BackendError, RequestError
-from nicodec.evaluation.bd_rate import bd_rate
+from nicodec.evaluation.bd_rate import at_rate, bd_rate
 from nicodec.evaluation.curves import Curve, CurvePoint, PictureScore
 from nicodec.evaluation.published import published_curves
 
@@ -36,6 +37,40 @@ def test_curves_may_cover_different_ranges() -> None:
     result = bd_rate(line("a", (1.0, 30.0), (4.0, 34.0)), line("b", (1.0, 32.0), (4.0, 36.0)))
     assert (result.low, result.high, result.shared) == (32.0, 34.0, 0.5)
     assert result.percent == pytest.approx(-50.0)
+    assert result.gain == pytest.approx(2.0)
+
+
+def test_curves_without_a_common_rate_have_no_gain() -> None:
+    pytest.importorskip("bjontegaard")
+    result = bd_rate(line("a", (1.0, 30.0), (2.0, 34.0)), line("b", (4.0, 30.0), (8.0, 34.0)))
+    assert result.percent == pytest.approx(300.0)
+    assert result.gain is None
+
+
+def test_msssim_is_compared_in_decibel() -> None:
+    """Half the bits for equal MS-SSIM, and at equal bits half of what is missing to 1: 3 dB."""
+    pytest.importorskip("bjontegaard")
+    anchor, test = (
+        Curve(name="x", points=tuple(CurvePoint(bpp=bpp, msssim=1.0 - scale / bpp) for bpp in (0.2, 0.4, 0.8, 1.6)))
+        for scale in (0.02, 0.01)
+    )
+    result = bd_rate(anchor, test, "msssim")
+    assert result.percent == pytest.approx(-50.0)
+    assert result.gain == pytest.approx(3.0103, abs=1e-4)
+    with pytest.raises(RequestError, match="points with PSNR"):
+        bd_rate(anchor, test)
+
+
+def test_quality_at_a_rate() -> None:
+    curve = Curve(
+        name="x",
+        points=tuple(CurvePoint(bpp=bpp, psnr=30.0 + 10.0 * math.log10(bpp), msssim=0.9) for bpp in (0.5, 1.0, 2.0)),
+    )
+    assert at_rate(curve, "psnr", 0.7) == pytest.approx(30.0 + 10.0 * math.log10(0.7), abs=0.02)
+    assert at_rate(curve, "psnr", 0.4) is None
+    assert at_rate(curve, "psnr", 2.1) is None
+    with pytest.raises(RequestError, match="MS-SSIM of curve 'x' does not rise"):
+        at_rate(curve, "msssim", 0.7)
 
 
 def test_the_narrower_curve_decides_what_is_shared() -> None:

@@ -16,6 +16,7 @@ from nicodec import images
 from nicodec.errors import RequestError
 from nicodec.evaluation import curve_commands, curve_files, rate_distortion
 from nicodec.evaluation.__main__ import main
+from nicodec.evaluation.curves import Curve, CurvePoint
 from nicodec.evaluation.standards import standards
 from nicodec.models import zoo
 
@@ -48,7 +49,10 @@ def fake_codec(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     def decode(data: bytes) -> Any:
         planes = np.frombuffer(zlib.decompress(data[1:]), np.uint8).reshape(SIDE, SIDE, 3)
-        return SimpleNamespace(pixels=np.minimum(planes.astype(int) * data[0] + data[0] // 2, 255).astype(np.uint8))
+        return SimpleNamespace(
+            pixels=np.minimum(planes.astype(int) * data[0] + data[0] // 2, 255).astype(np.uint8),
+            deep=None,
+        )
 
     monkeypatch.setattr("nicodec.api.encode", encode)
     monkeypatch.setattr("nicodec.api.decode", decode)
@@ -196,11 +200,39 @@ def test_bd_prints_every_pair(tmp_path: Path) -> None:
         "anchor": "anchor:x",
         "test": "test:x",
         "bd_rate_percent": -50.0,
+        "bd_psnr_db": None,
         "psnr_low": 30.0,
         "psnr_high": 34.0,
         "shared": 1.0,
     }
     assert (second["test"], second["bd_rate_percent"]) == ("y", 100.0)
+
+
+def test_bd_compares_msssim_if_asked(tmp_path: Path) -> None:
+    pytest.importorskip("bjontegaard")
+    anchor, test = (
+        curve_files.to_json(
+            [Curve(name="x", points=tuple(CurvePoint(bpp=bpp, msssim=1 - scale / bpp) for bpp in (0.2, 0.4, 0.8)))]
+        )
+        for scale in (0.02, 0.01)
+    )
+    (tmp_path / "a.json").write_text(anchor)
+    (tmp_path / "b.json").write_text(test)
+    (line,) = lines(run("bd", tmp_path / "a.json", tmp_path / "b.json", "--metric", "msssim"))
+    assert (line["bd_rate_percent"], line["bd_msssim_db"]) == (-50.0, 3.01)
+
+
+def test_at_tells_the_quality_at_rates(tmp_path: Path) -> None:
+    curves = tmp_path / "a.json"
+    pairs = {"x": [(1, 30), (2, 33), (4, 36)], "y": [(1, 40), (2, 43)]}
+    curves.write_text(
+        json.dumps({name: [{"bpp": bpp, "psnr": psnr} for bpp, psnr in points] for name, points in pairs.items()})
+    )
+    found = lines(run("at", curves, "--bpp", "2", "--bpp", "3"))
+    assert [(line["curve"], line["bpp"]) for line in found] == [("x", 2.0), ("x", 3.0), ("y", 2.0), ("y", 3.0)]
+    assert found[0]["psnr"] == 33.0
+    assert 33.0 < found[1]["psnr"] < 36.0
+    assert (found[2]["psnr"], found[3]["psnr"], found[0]["msssim"]) == (43.0, None, None)
 
 
 def test_bd_goes_on_after_a_pair_that_cannot_be_compared(tmp_path: Path) -> None:
