@@ -402,7 +402,6 @@ def restore(
 
     from .codecs.base import DecodeRequest, no_progress
     from .codecs.encoding import around_standard
-    from .codecs.standard import estimated_step
     from .images import Picture
 
     chosen = zoo.find(model) if isinstance(model, str) else model
@@ -416,7 +415,7 @@ def restore(
             if isinstance(content, Picture):
                 raise RequestError("a picture does not say its quantisation step: give one, 1 to 255")
             data = content if isinstance(content, bytes) else os.fspath(content)
-            step = estimated_step(data, picture.width * picture.height)
+            step = codec.estimated_step(data, picture.width * picture.height, chosen)
         request = DecodeRequest(backend=backend, threads=threads)
         return codec.restore_inner(picture, step, chosen, request, progress or no_progress)
 

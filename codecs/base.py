@@ -229,6 +229,22 @@ class AroundStandard(Protocol):
         """
         ...
 
+    def estimated_step(self, source: str | bytes, pixels: int, model: Model) -> int:
+        """The quantisation step of a bare file: of one that the model's encoder made, the step itself if it is a JPEG.
+
+        Args:
+            source: path or content of an image file that has been read before.
+            pixels: width x height.
+            model: one of the codec's.
+
+        Returns:
+            1..255.
+
+        Raises:
+            ModelError: the model's files are missing or damaged.
+        """
+        ...
+
     def restore_inner(
         self, picture: Picture, step: int, model: Model, request: DecodeRequest, progress: Progress = no_progress
     ) -> Picture:

@@ -109,6 +109,10 @@ class Sandwich:
         suffix = standard.CODECS[sandwich_header.inner_of(container.header)].suffix
         return payload_of(container, SEGMENT), suffix
 
+    def estimated_step(self, source: str | bytes, pixels: int, model: Model) -> int:
+        """See `AroundStandard.estimated_step`."""
+        return standard.estimated_step(source, pixels, sandwich_model.load(model).tables)
+
     def restore_inner(
         self, picture: Picture, step: int, model: Model, request: DecodeRequest, progress: Progress = no_progress
     ) -> Picture:

@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError, features
 from .. import pillow_settings
 from ..errors import BackendError, FormatError, NicodecError, RequestError
 from ..models.libjpeg import jpeg
-from ..models.step_tables import FLAT, Tables
+from ..models.step_tables import FLAT, Tables, whole_steps
 from .sandwich_header import Inner
 
 Pixels = npt.NDArray[np.uint8]
@@ -191,16 +191,23 @@ def decibel_of(step: float) -> float:
     return 34.9 - 3.75 * math.log2(step / 20.0)
 
 
-def estimated_step(source: str | bytes, pixels: int) -> int:
-    """The quantisation step of a file, 1..255: of a JPEG, the geometric mean of its luma table; else from its size.
+def estimated_step(source: str | bytes, pixels: int, tables: Tables = FLAT) -> int:
+    """The quantisation step of a file, 1..255.
 
     Args:
         source: path or content of an image file that has been read before.
         pixels: width x height.
+        tables: what its tables may have been made of.
+
+    Returns:
+        Of a JPEG, what its luma table is the given one times; or if it is another, the geometric mean of it. Of other files, an
+        estimate from the size.
     """
     table = _luma_table(source, pixels)
     if table:
-        return int(np.clip(np.rint(np.exp(np.mean(np.log(np.maximum(table, 1))))), 1, 255))
+        mean = float(np.clip(np.exp(np.mean(np.log(np.maximum(table, 1)))), 1, 255))
+        exact = [step for step in range(1, 256) if whole_steps(tables[0], step).ravel().tolist() == table]
+        return min(exact, key=lambda step: abs(step - mean), default=round(mean))
     size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
     return _step_of_rate(8 * size / pixels)
 

@@ -16,7 +16,10 @@ from nicodec.models import zoo
 from nicodec.models.zoo import Model
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-CODECS = ("embedded", "l3ic", "residual-gru", "shallow")
+CODECS = ("embedded", "l3ic", "residual-gru", "sandwich", "shallow")
+
+_DEEP_TOLERANCE = 64
+"""Of 65535, a quarter of a grey level."""
 
 latents_digest: Callable[[Container, Model], str] = runpy.run_path(str(GOLDEN / "write.py"))["latents_digest"]
 
@@ -53,8 +56,11 @@ def test_latents_never_change(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(CHECKSUMS))
 def test_pixels_change_by_one_at_most(name: str) -> None:
-    expected = images.load((GOLDEN / name).with_suffix(".png"))
+    expected = images.load((GOLDEN / name).with_suffix(".png"), deep=True)
     restored = nicodec.decode(GOLDEN / name)
+    if expected.deep is not None:
+        assert restored.deep is not None
+        assert np.abs(restored.deep.astype(int) - expected.deep).max() <= _DEEP_TOLERANCE
     assert restored.pixels.shape == expected.pixels.shape
     assert np.abs(restored.pixels.astype(int) - expected.pixels).max() <= 1
     if expected.alpha is None:

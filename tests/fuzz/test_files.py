@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nicodec.bitstream.container import Container, Limits, read, write
 from nicodec.bitstream.wire import encode_varint
-from nicodec.codecs import embedded_header, gru_header, l3ic_header, shallow_header
+from nicodec.codecs import embedded_header, gru_header, l3ic_header, sandwich_header, shallow_header
 from nicodec.codecs.base import DecodeRequest, EncodeSettings
 from nicodec.codecs.registry import codec_by_number
 from nicodec.errors import FormatError, ModelError, NicodecError
@@ -42,6 +42,8 @@ KINDS = {
     "l3ic gray and alpha": Kind(l3ic_header.NUMBER, EncodeSettings(), gray_with_alpha=True),
     "residual-gru": Kind(gru_header.NUMBER, EncodeSettings(level=1)),
     "residual-gru gray and alpha": Kind(gru_header.NUMBER, EncodeSettings(level=1), gray_with_alpha=True),
+    "sandwich": Kind(sandwich_header.NUMBER, EncodeSettings()),
+    "sandwich gray and alpha": Kind(sandwich_header.NUMBER, EncodeSettings(), gray_with_alpha=True),
     "shallow context": Kind(shallow_header.NUMBER, EncodeSettings()),
     "shallow fast": Kind(shallow_header.NUMBER, EncodeSettings(fast_decode=True)),
     "shallow gray and alpha": Kind(shallow_header.NUMBER, EncodeSettings(), gray_with_alpha=True),

@@ -26,6 +26,7 @@ from nicodec.codecs.embedded import Embedded
 from nicodec.codecs.l3ic import L3ic, encode_picture
 from nicodec.codecs.layered import LayeredCodec
 from nicodec.codecs.residual_gru import ResidualGru
+from nicodec.codecs.sandwich import Sandwich
 from nicodec.codecs.shallow import Shallow
 from nicodec.codecs.shallow_decoder import decode_latents
 from nicodec.models import zoo
@@ -89,6 +90,29 @@ def shallow_latents(coded: Container, model: Model) -> bytes:
     return b"".join(stripe.astype("<i4").tobytes() for stripe in decode_latents(coded, model))
 
 
+def sandwich_cases(model: Model) -> Cases:
+    """A photo at several settings, and every other picture; of a model of more bits, a photo with them."""
+    of = pictures()
+    cases = {
+        "photo": (of["photo"], EncodeSettings()),
+        "photo-q90": (of["photo"], EncodeSettings(quality=90)),
+        "photo-webp": (of["photo"], EncodeSettings(inner="webp")),
+        "odd": (of["odd"], EncodeSettings()),
+        "gray-alpha": (of["gray-alpha"], EncodeSettings()),
+        "pixel": (of["pixel"], EncodeSettings()),
+    }
+    if Sandwich().depth(model) > 8:
+        photo = of["photo"].pixels.astype(np.uint16) << 8
+        cases["photo-deep"] = (images.from_array(photo, deep=True), EncodeSettings(quality=90))
+    return {case: partial(Sandwich().encode, picture, model, settings) for case, (picture, settings) in cases.items()}
+
+
+def sandwich_latents(coded: Container, model: Model) -> bytes:
+    """The file of the standard codec."""
+    del model
+    return Sandwich().inner_file(coded)[0]
+
+
 def level_cases(codec: LayeredCodec, model: Model) -> Cases:
     """A photo with all levels and with some, and every other picture."""
     of = pictures()
@@ -126,6 +150,7 @@ LAYERED: tuple[LayeredCodec, ...] = (Embedded(), ResidualGru())
 KINDS = {
     L3ic.number: Kind(FOLDER / L3ic.id, l3ic_cases, l3ic_latents),
     **{codec.number: Kind(FOLDER / codec.id, partial(level_cases, codec), partial(codes, codec)) for codec in LAYERED},
+    Sandwich.number: Kind(FOLDER / Sandwich.id, sandwich_cases, sandwich_latents),
     Shallow.number: Kind(FOLDER / Shallow.id, shallow_cases, shallow_latents),
 }
 

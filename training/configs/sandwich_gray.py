@@ -9,7 +9,7 @@ CONFIG = SandwichConfig(
     architecture=SandwichArchitecture(bottleneck=1),
     subsampled=False,
     table_shape=TableShape(slope=0.2),
-    steps=4000,
+    steps=3000,
     batch=8,
     crop=128,
     learning_rate=1e-3,
