@@ -95,7 +95,10 @@ def _joined_rows(upper: _Bytes, lower: Image.Image) -> Iterator[tuple[slice, npt
         low = np.asarray(lower.crop((0, top, width, bottom)))
         if channels == 2:
             low = low[..., 1::2]
-        yield slice(top, bottom), upper[top:bottom].astype(np.uint16) << 8 | low
+        samples: npt.NDArray[np.uint16] = upper[top:bottom].astype(np.uint16)
+        samples <<= 8
+        samples |= low
+        yield slice(top, bottom), samples
 
 
 def _for_lower_bytes(mode: str, args: tuple[Any, ...] | str | None) -> tuple[Any, ...] | str:

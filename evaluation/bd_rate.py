@@ -8,7 +8,7 @@ MS-SSIM, which crowds just below 1, quality is -10 log10(1 - MS-SSIM).
 
 import itertools
 import math
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -65,7 +65,7 @@ def bd_rate(anchor: Curve, test: Curve, metric: Metric = "psnr") -> BdRate:
     with evaluation_packages():
         import bjontegaard
     curves = anchor_rates, anchor_values, test_rates, test_values
-    options = {"method": "pchip", "require_matching_points": False, "min_overlap": 0}
+    options: dict[str, Any] = {"method": "pchip", "require_matching_points": False, "min_overlap": 0}
     percent = cast(float, bjontegaard.bd_rate(*curves, **options))
     apart = max(anchor_rates[0], test_rates[0]) >= min(anchor_rates[-1], test_rates[-1])
     gain = None if apart else cast(float, bjontegaard.bd_psnr(*curves, **options))

@@ -10,11 +10,16 @@ from typing import Any
 import numpy as np
 
 from .. import images
+from ..models.libjpeg import jpeg
+from ..models.step_tables import TableShape
 from .curves import Curve
 from .sweeps import Coded, measure
 
 QUALITIES = (5, 10, 20, 30, 50, 75, 90)
 """From under 0.25 to over 2 bpp on photos, with every codec."""
+
+_COARSE, _FINE = 240.0, 8.0
+"""Steps of qualities 0 and 100 where tables are not the codec's own, as sandwiches have them."""
 
 AVIF_SPEED = 6
 """Pillow's default, from 0 (slow, smallest files) to 10."""
@@ -31,6 +36,7 @@ class Standard:
         about: the configuration in words.
         options: arguments of `PIL.Image.Image.save`.
         halved: whether a picture of half the width and height is coded, made by bicubic and undone by Lanczos interpolation.
+        shape: of the quantisation tables, instead of the codec's own: those of the sandwiches, without their networks.
         truncated: whether 16-bit samples lose their lower byte before, and are scaled up behind, instead of being rounded.
     """
 
@@ -41,6 +47,7 @@ class Standard:
     options: Mapping[str, Any]
     halved: bool = False
     truncated: bool = False
+    shape: TableShape | None = None
 
     def write(self, picture: images.Picture, quality: int) -> bytes:
         """The whole file.
@@ -54,6 +61,9 @@ class Standard:
         target = io.BytesIO()
         cut = self.truncated and picture.deep is not None
         samples = (images.to_deep_array(picture) >> 8).astype(np.uint8) if cut else images.to_array(picture)
+        if self.shape is not None:
+            step = _COARSE * (_FINE / _COARSE) ** (quality / 100)
+            return jpeg(samples, step, self.shape.tables(), subsampled=True, progressive=True)
         image = Image.fromarray(samples)
         if self.halved:
             image = image.resize((-(-picture.width // 2), -(-picture.height // 2)), Image.Resampling.BICUBIC)
@@ -93,6 +103,22 @@ def standards(avif_speed: int = AVIF_SPEED) -> tuple[Standard, ...]:
         ),
         Standard(
             "jpeg-truncated", "JPEG", libjpeg, "4:2:0 of the upper 8 bits", {"subsampling": "4:2:0"}, truncated=True
+        ),
+        Standard(
+            "jpeg-sloped",
+            "JPEG",
+            libjpeg,
+            "4:2:0, optimised, progressive, tables as sandwich-rgb has",
+            {},
+            shape=TableShape(slope=0.3, chroma=0.7),
+        ),
+        Standard(
+            "jpeg-bent",
+            "JPEG",
+            libjpeg,
+            "4:2:0, optimised, progressive, tables as sandwich-msssim has",
+            {},
+            shape=TableShape(slope=0.3, bend=0.02, chroma=0.7),
         ),
         Standard("jpeg-444", "JPEG", libjpeg, "4:4:4", {"subsampling": "4:4:4"}),
         Standard(
