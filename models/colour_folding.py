@@ -4,6 +4,8 @@ In every 16x16 pixels, the lowest cosines of both colour differences take the pl
 four blocks of 8x8 that JPEG codes there, where few codes are spent on luma at low rates. All of it is linear: some filters
 of the size of a block, and as many patterns. Trained networks before and behind the codec improve on it.
 
+Colours up to three quarters of full saturation fit into the range of bytes; what is beyond is clipped.
+
 Source: DCT-II and YCbCr as in JPEG (ITU-T T.81, A.3.3; JFIF 1.02). Which cosines go where was chosen on photos.
 """
 
@@ -19,10 +21,13 @@ from .layers import ChannelScale, DepthToSpace
 SIDE = 16
 """Pixels along each axis of what is folded at a time."""
 
-PLACES = ((0, 5), (1, 4), (0, 7), (1, 6))
-"""Rows and columns in the tables of JPEG, of each block, that colour takes over; stronger cosines first."""
+PLACES = {(0, 5): 1.0 / 3.0, (1, 4): 1.0 / 3.0, (0, 7): 1.0, (1, 6): 1.0}
+"""Rows and columns in the tables of JPEG, of each block, that colour takes over, stronger cosines first; and how large they are
+there. At full size a saturated colour would be out of the range of bytes; smaller ones need steps that are as much finer.
+"""
 
 _BLOCK = 8
+_BLOCKS = (SIDE // _BLOCK) ** 2
 _CARRIED = ((0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1))
 """Cosines of both colours: rows and columns of half-waves in 16 pixels."""
 
@@ -33,7 +38,7 @@ _RESTORING = np.array([[0.0, -0.344136, 1.772], [1.402, -0.714136, 0.0]])
 Floats = npt.NDArray[np.float64]
 
 
-class _Folding(NamedTuple):
+class _Block(NamedTuple):
     """What is analysed and what is drawn, for each of the cosines that are carried.
 
     Attributes:
@@ -55,10 +60,10 @@ def folded(source: Any, name: str) -> Any:
     Returns:
         Keras tensor (n, h, w, 1) in float32.
     """
-    waves, carriers = _cosines(), _carriers()
-    colours = waves[..., None] * np.tile(_DIFFERENCES, (len(_CARRIED), 1))[:, None, None]
+    waves, carriers, sizes = _cosines(), _carriers(), _sizes()
+    colours = sizes * waves[..., None] * np.tile(_DIFFERENCES, (len(_CARRIED), 1))[:, None, None]
     taken = carriers[..., None] * _LUMA
-    return _add(source, _Folding(colours - taken, carriers[..., None]), name)
+    return _add(source, _Block(colours - taken, carriers[..., None]), name)
 
 
 def unfolded(source: Any, name: str) -> Any:
@@ -71,9 +76,9 @@ def unfolded(source: Any, name: str) -> Any:
     Returns:
         Keras tensor (n, h, w, 3) in float32.
     """
-    waves, carriers = _cosines(), _carriers()
-    restored = waves[..., None] * np.tile(_RESTORING, (len(_CARRIED), 1))[:, None, None]
-    return _add(source, _Folding(carriers[..., None], restored - carriers[..., None]), name)
+    waves, carriers, sizes = _cosines(), _carriers(), _sizes()
+    restored = waves[..., None] * np.tile(_RESTORING, (len(_CARRIED), 1))[:, None, None] / sizes
+    return _add(source, _Block(carriers[..., None], restored - carriers[..., None]), name)
 
 
 def _cosines() -> Floats:
@@ -91,6 +96,11 @@ def _carriers() -> Floats:
     return drawn.reshape(-1, SIDE, SIDE)
 
 
+def _sizes() -> Floats:
+    """How large each of them is drawn, (2 * carried, 1, 1, 1)."""
+    return np.repeat(list(PLACES.values()), _BLOCKS)[:, None, None, None]
+
+
 def _cosine(side: int, row: int, column: int) -> Floats:
     spectrum = np.zeros((side, side))
     spectrum[row, column] = 1.0
@@ -98,9 +108,9 @@ def _cosine(side: int, row: int, column: int) -> Floats:
     return found
 
 
-def _add(source: Any, folding: _Folding, name: str) -> Any:
+def _add(source: Any, block: _Block, name: str) -> Any:
     """A frozen analysis, a factor of each coefficient that is trained, and a frozen synthesis."""
-    filters, patterns = folding
+    filters, patterns = block
     count, channels = len(filters), patterns.shape[-1]
     analysis = layers.Conv2D(
         count,

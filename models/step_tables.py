@@ -4,13 +4,16 @@ A step that grows with the frequency takes more from where few coefficients are 
 photos, tables with slopes save a tenth to a fifth of what flat ones need for the same error, before anything is learnt.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 SIDE = 8
+
+_NO_OTHERS: Mapping[tuple[int, int], float] = MappingProxyType({})
 
 Tables = npt.NDArray[np.float32]
 """Steps (2, 8, 8) of luma and of chroma, rows of vertical frequencies, relative to what a file calls its step."""
@@ -30,19 +33,19 @@ class TableShape:
     bend: float = 0.0
     chroma: float = 1.0
 
-    def tables(self, fine: Collection[tuple[int, int]] = ()) -> Tables:
+    def tables(self, others: Mapping[tuple[int, int], float] = _NO_OTHERS) -> Tables:
         """The tables; the geometric mean of that of luma is 1.
 
         Args:
-            fine: rows and columns where the step is that of the mean, because something else is coded there.
+            others: steps relative to that of the mean, by rows and columns where something else is coded.
 
         >>> TableShape().tables().min(), TableShape().tables().max()
         (np.float32(1.0), np.float32(1.0))
         """
         waves = np.add.outer(np.arange(SIDE), np.arange(SIDE))
         luma = 1.0 + self.slope * waves + self.bend * np.square(waves)
-        for place in fine:
-            luma[place] = 1.0
+        for place, step in others.items():
+            luma[place] = step
         luma /= np.exp(np.mean(np.log(luma)))
         return np.stack([luma, self.chroma * luma]).astype(np.float32)
 

@@ -242,8 +242,8 @@ class SandwichConfig(RunConfig):
 
     @property
     def tables(self) -> Tables:
-        """Relative quantisation tables; where colour is folded into gray, its cosines have fine steps."""
-        return self.table_shape.tables(colour_folding.PLACES if self.architecture.folded else ())
+        """Relative quantisation tables; where colour is folded into gray, its cosines have steps of their own."""
+        return self.table_shape.tables(colour_folding.PLACES if self.architecture.folded else {})
 
 
 Config = L3icConfig | HyperpriorConfig | ProgressiveConfig | EmbeddedConfig | SandwichConfig

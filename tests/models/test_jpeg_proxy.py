@@ -18,6 +18,7 @@ from nicodec.metrics.psnr import psnr
 from nicodec.models.jpeg_proxy import EncodeDecodeIntra, JpegProxy
 from nicodec.models.keras_ops import ops
 from nicodec.models.libjpeg import jpeg, jpeg_bits
+from nicodec.models.step_tables import FLAT, Tables, TableShape
 
 if TYPE_CHECKING:
     from nicodec.tests.samples import Samples
@@ -36,13 +37,15 @@ def decoded(data: bytes) -> npt.NDArray[np.uint8]:
         return np.asarray(image)
 
 
-@pytest.mark.parametrize("subsampled", [False, True])
-def test_distortion_and_rate_are_those_of_libjpeg(subsampled: bool, samples: "Samples") -> None:
+@pytest.mark.parametrize(
+    ("subsampled", "tables"), [(False, None), (True, None), (True, TableShape(slope=0.3, chroma=0.7).tables())]
+)
+def test_distortion_and_rate_are_those_of_libjpeg(subsampled: bool, tables: Tables | None, samples: "Samples") -> None:
     """Within 0.3 dB and a tenth of the bits, asked of 24 photos; `evaluation jpeg-proxy` reports those."""
     pixels = samples.photo(250, 373)
-    layer = EncodeDecodeIntra(train_qstep=False, convert_to_yuv=True, downsample_chroma=subsampled)
+    layer = EncodeDecodeIntra(train_qstep=False, convert_to_yuv=True, downsample_chroma=subsampled, tables=tables)
     for step in STEPS:
-        data = jpeg(pixels, step, subsampled=subsampled)
+        data = jpeg(pixels, step, FLAT if tables is None else tables, subsampled=subsampled)
         restored, bits = layer(pixels[None].astype(np.float32), input_qstep=float(step))
         found = to_numpy(restored)[0]
         assert found.min() >= 0.0
@@ -58,6 +61,17 @@ def test_a_gray_channel_is_a_gray_file(samples: "Samples") -> None:
     # Coefficients half-way between two steps may go either way: the step's own noise is at 35 dB.
     assert psnr(np.rint(to_numpy(restored)[0, ..., 0]).astype(np.uint8), decoded(data)) > 42.0
     assert float(to_numpy(bits[0])) == pytest.approx(8 * len(data), rel=1e-3)
+
+
+def test_gray_channels_have_the_table_of_luma(samples: "Samples") -> None:
+    pixels, tables = samples.photo(64, 80), TableShape(slope=0.3, chroma=0.2).tables()
+    restored, bits = EncodeDecodeIntra(train_qstep=False, tables=tables)(
+        pixels[None].astype(np.float32), input_qstep=30.0
+    )
+    files = [jpeg(pixels[..., k], 30, tables) for k in range(3)]
+    assert float(to_numpy(bits[0])) == pytest.approx(8 * sum(map(len, files)), rel=1e-3)
+    for k, data in enumerate(files):
+        assert psnr(np.rint(to_numpy(restored)[0, ..., k]).astype(np.uint8), decoded(data)) > 42.0
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 7])
