@@ -50,6 +50,7 @@ __all__ = [
     "extract",
     "from_code_file",
     "info",
+    "keeps_depth",
     "latents",
     "restore",
     "to_code_file",
@@ -130,7 +131,7 @@ def encode(
     `codecs.rate_control`) with a model of variable rate.
 
     Args:
-        source: picture; array as for `images.from_array` (uint8, uint16 or bool, (H, W) or (H, W, 1..4)); or an image
+        source: picture, of which a model that keeps no more than 8 bits takes the 8; array as for `images.from_array` (uint8, uint16 or bool, (H, W) or (H, W, 1..4)); or an image
             file as path, bytes or binary file.
         model: id of an installed model, or the model itself. The name of a family such as "l3ic" lets the quality or the
             target choose among its models.
@@ -191,7 +192,9 @@ def encode_with_details(
 
     options = EncodeSettings.from_json(dict(settings))
     chosen = zoo.find_model_or_family(model) if isinstance(model, str) else model
-    picture = _without(_as_picture(source, max_pixels, deep=_keeps_depth(chosen)), strip)
+    deep = keeps_depth(chosen)
+    picture = _without(_as_picture(source, max_pixels, deep=deep), strip)
+    lost = () if deep or picture.deep is None else ("16 bits per channel reduced to 8",)
 
     def write(encoded: Container) -> bytes:
         return nic.write(encoded, limits=DEFAULT_LIMITS if max_pixels is None else _limits_around(encoded.header))
@@ -200,7 +203,7 @@ def encode_with_details(
         _require_codable(picture, max_pixels)
         outcome = encoding.encode(picture, chosen, options, target, progress or no_progress, write)
         data = write(outcome.container)
-        return Encoded(data, outcome.model, outcome.quality, outcome.reached, outcome.trials, outcome.notes)
+        return Encoded(data, outcome.model, outcome.quality, outcome.reached, outcome.trials, (*lost, *outcome.notes))
 
 
 def decode(
@@ -383,7 +386,7 @@ def restore(
 
     Args:
         source: image file as path, bytes or binary file, or a picture.
-        model: a sandwich model.
+        model: a sandwich model. One that keeps 16 bits gives 16, whatever the file was made of.
         step: quantisation step that the network is told of, 1 to 255; None for what the file's tables say if it is a JPEG,
             and for an estimate from its size if it is another file.
         max_pixels: limit for width x height of an image file, None for `images.MAX_PIXELS`.
@@ -567,10 +570,16 @@ def _codec_and_model(header: Header) -> tuple[Codec, Model]:
     return _codec(header.codec), zoo.find_for_file(header.codec, header.model, header.model_hash)
 
 
-def _keeps_depth(model: Model | Family) -> bool:
-    """Whether a model has use for more than 8 bits per sample."""
+def keeps_depth(model: str | Model | Family) -> bool:
+    """Whether a model has use for pictures of more than 8 bits per sample (`images.load` with `deep`).
+
+    Raises:
+        ModelError: there is no such model, or it is damaged.
+    """
     from .codecs.base import HighDepth
 
+    if isinstance(model, str):
+        model = zoo.find_model_or_family(model)
     if not isinstance(model, zoo.Model):
         return False
     codec: object = _codec(model.codec)

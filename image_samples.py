@@ -44,13 +44,14 @@ class Samples(NamedTuple):
     deep: npt.NDArray[np.uint16] | None = None
 
 
-def to_bytes(image: Image.Image, bits: int, profile: bytes | None) -> Samples:
+def to_bytes(image: Image.Image, bits: int, profile: bytes | None, *, deep: bool = False) -> Samples:
     """Convert a decoded image.
 
     Args:
         image: a loaded image of any mode that Pillow's readers give.
         bits: bits per channel of the file, of which Pillow may have dropped some already.
         profile: the file's ICC profile, used where colours leave CMYK.
+        deep: whether to keep gray of more than 8 bits beside its 8; of colours, `image_depth` has the other bits.
 
     Returns:
         8-bit samples.
@@ -60,7 +61,7 @@ def to_bytes(image: Image.Image, bits: int, profile: bytes | None) -> Samples:
     """
     mode = image.mode
     if mode in ("I", "F") or mode.startswith("I;16"):
-        return _reduce_wide(image, bits)
+        return _reduce_wide(image, bits, deep)
     reduced = (f"{bits} bits per channel reduced to 8",) if bits > 8 else ()
     if mode in ("CMYK", "LAB"):
         converted = _convert_cmyk(image, profile) if mode == "CMYK" else _convert_lab(image)
@@ -83,7 +84,7 @@ def reduce_depth(samples: npt.NDArray[Any], full_scale: int = 65535) -> _Bytes:
     return reduced
 
 
-def _reduce_wide(image: Image.Image, bits: int) -> Samples:
+def _reduce_wide(image: Image.Image, bits: int, keep: bool) -> Samples:
     """Gray with more than 8 bits per sample: unsigned, signed or float."""
     samples = np.asarray(image)
     # Pillow opens signed and 32-bit integers, and any 16-bit gray in its older versions, as mode "I".
@@ -98,7 +99,7 @@ def _reduce_wide(image: Image.Image, bits: int) -> Samples:
         gray = np.rint(samples * (255.0 / full_scale)).astype(np.uint8)
     else:
         gray = reduce_depth(samples, full_scale)
-    deep = _in_sixteen_bits(samples, full_scale) if known_range and full_scale > 255 else None
+    deep = _in_sixteen_bits(samples, full_scale) if keep and known_range and full_scale > 255 else None
     if _is_white_zero(image):
         gray = 255 - gray
         deep = None if deep is None else 65535 - deep
@@ -115,9 +116,8 @@ def _reduce_wide(image: Image.Image, bits: int) -> Samples:
 def _in_sixteen_bits(samples: npt.NDArray[Any], full_scale: int) -> npt.NDArray[np.uint16]:
     if full_scale == 65535:
         return samples.astype(np.uint16)
-    wide: npt.NDArray[np.uint16] = ((samples.astype(np.uint32) * 65535 + full_scale // 2) // full_scale).astype(
-        np.uint16
-    )
+    table = (np.arange(full_scale + 1, dtype=np.uint32) * 65535 + full_scale // 2) // full_scale
+    wide: npt.NDArray[np.uint16] = table.astype(np.uint16)[samples]
     return wide
 
 

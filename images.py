@@ -1,4 +1,4 @@
-"""Pictures in and out: any image file as 8-bit samples with its transparency and metadata, and back.
+"""Pictures in and out: any image file as 8-bit samples, or all 16, with its transparency and metadata, and back.
 
 Reading and writing go through Pillow. What a file holds beyond 8-bit gray or RGB is converted, and every conversion
 that changes values leaves a remark in `Picture.notes`, so that nothing is lost silently.
@@ -47,7 +47,7 @@ class Picture:
     Attributes:
         pixels: uint8 (H, W, C), C = 1 for gray or 3 for RGB, values 0..255.
         deep: the same samples in 16 bits, uint16 (H, W, C), values 0..65535; None if there are 8 bits alone, or if more were
-            not asked for.
+            not asked for. Where there are any, whoever changes one changes both.
         alpha: uint8 (H, W), 0 transparent to 255 opaque, not premultiplied; None if the picture has no transparency.
         source_depth: bits per channel of what the picture came from: 8 (or fewer), or 16 (more than 8).
         icc: ICC colour profile.
@@ -112,9 +112,13 @@ def from_array(array: npt.NDArray[Any], alpha: npt.NDArray[Any] | None = None, *
             raise RequestError(f"alpha is given twice: once as channel {array.shape[2] - 1} of the array")
         own_alpha = _as_bytes(alpha)
     wide = array.dtype == np.uint16
-    kept = _separate(array)[0] if wide and deep else None
-    notes = ("16 bits per channel reduced to 8",) if wide and not deep else ()
-    return Picture(pixels, own_alpha, source_depth=16 if wide else 8, notes=notes, deep=kept)
+    source_depth = 16 if wide else 8
+    if not (wide and deep):
+        notes = ("16 bits per channel reduced to 8",) if wide else ()
+        return Picture(pixels, own_alpha, source_depth=source_depth, notes=notes)
+    words, wide_alpha = _separate(array)
+    notes = _alpha_notes(alpha if wide_alpha is None else wide_alpha)
+    return Picture(pixels, own_alpha, source_depth=source_depth, notes=notes, deep=words)
 
 
 def to_array(picture: Picture) -> _Bytes:
@@ -134,9 +138,9 @@ def to_deep_array(picture: Picture) -> _Words:
     Returns:
         uint16 in a shape as of `to_array`.
     """
-    samples = _widened(picture.pixels) if picture.deep is None else picture.deep
+    samples = widened(picture.pixels) if picture.deep is None else picture.deep
     if picture.alpha is not None:
-        return np.dstack([samples, _widened(picture.alpha)])
+        return np.dstack([samples, widened(picture.alpha)])
     return samples[..., 0] if picture.is_gray else samples
 
 
@@ -213,7 +217,7 @@ def save(
         format or (os.path.splitext(target)[1] if isinstance(target, (str, os.PathLike)) else ".png")
     )
     with naming(path_of(target)):
-        require_fitting(to_array(picture).shape, image_format)
+        require_fitting((picture.height, picture.width, _channels(picture)), image_format)
     if isinstance(target, (str, os.PathLike)):
         check_target(target, force=force)
     present = {"icc": picture.icc, "exif": picture.exif, "xmp": picture.xmp}
@@ -225,6 +229,10 @@ def save(
     else:
         target.write(encoded)
     return notes
+
+
+def _channels(picture: Picture) -> int:
+    return (1 if picture.is_gray else 3) + (picture.alpha is not None)
 
 
 def _encoded(picture: Picture, metadata: dict[str, bytes], image_format: ImageFormat) -> tuple[bytes, tuple[str, ...]]:
@@ -293,7 +301,7 @@ def _read(stream: BinaryIO, max_pixels: int, deep: bool) -> Picture:
         if image.format == "PNG" and bits == 16 and header[25] == 4:
             # 16-bit gray with alpha, which Pillow opens as RGBA.
             image = image.convert("LA")
-        samples = to_bytes(image, bits, icc)
+        samples = to_bytes(image, bits, icc, deep=deep)
         if is_deep:
             samples = _with_lower_bytes(samples, stream, max_pixels, deep)
         if image_metadata.has_extended_xmp(image):
@@ -303,7 +311,8 @@ def _read(stream: BinaryIO, max_pixels: int, deep: bool) -> Picture:
     words = samples.deep if deep else None
     if words is not None:
         notes += tuple(note for note in samples.notes if "reduced to 8" not in note)
-        words = _separate(image_metadata.make_upright(words, orientation))[0]
+        words, wide_alpha = _separate(image_metadata.make_upright(words, orientation))
+        notes += _alpha_notes(wide_alpha)
     else:
         notes += samples.notes
     exif, xmp = image_metadata.reset_orientation(exif, xmp)
@@ -374,7 +383,14 @@ def _as_bytes(array: npt.NDArray[Any]) -> _Bytes:
     raise RequestError(f"need an array of uint8, uint16 or bool, not {array.dtype}: {advice}")
 
 
-def _widened(samples: _Bytes) -> _Words:
+def _alpha_notes(alpha: npt.NDArray[Any] | None) -> tuple[str, ...]:
+    """A remark about transparency that 8 bits do not hold."""
+    lost = alpha is not None and alpha.dtype == np.uint16 and bool(np.any(alpha % 257))
+    return ("transparency reduced from 16 bits to 8",) if lost else ()
+
+
+def widened(samples: _Bytes) -> _Words:
+    """Samples of 8 bits in 16, 255 as 65535."""
     return samples.astype(np.uint16) * np.uint16(257)
 
 

@@ -1,14 +1,11 @@
 """Puts a colour behind a transparent picture."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from ..images import Picture
 
 Colour = tuple[int, int, int]
@@ -32,24 +29,31 @@ def parse_colour(text: str) -> Colour:
 
 
 def flatten(picture: "Picture", colour: Colour) -> "Picture":
-    """The picture without alpha, in front of the colour, in 8 bits; gray stays gray if the colour is gray."""
+    """The picture without alpha, in front of the colour; gray stays gray if the colour is gray, and 16 bits stay 16."""
     import numpy as np
 
     if picture.alpha is None:
         return picture
     gray = picture.is_gray and len(set(colour)) == 1
-    background = np.array(colour[:1] if gray else colour, np.uint16)
-    pixels = np.empty((picture.height, picture.width, len(background)), np.uint8)
-    for top in range(0, picture.height, _ROWS):
+    background = np.array(colour[:1] if gray else colour, np.uint8)
+    pixels = _in_front(picture.pixels, picture.alpha, background.astype(np.uint16))
+    deep = None
+    if picture.deep is not None:
+        # 255 is 65535 / 257.
+        deep = _in_front(picture.deep, picture.alpha, background.astype(np.uint32) * 257)
+    return replace(picture, pixels=pixels, alpha=None, deep=deep)
+
+
+def _in_front(samples: Any, alpha: Any, background: Any) -> Any:
+    """Means of samples (h, w, c) and a colour (c,), weighted with alpha (h, w), rounded; of the samples' type.
+
+    The colour's type is one that holds 255 times the largest sample.
+    """
+    import numpy as np
+
+    blended = np.empty((*samples.shape[:2], len(background)), samples.dtype)
+    for top in range(0, len(samples), _ROWS):
         rows = slice(top, top + _ROWS)
-        pixels[rows] = _blend(picture.pixels[rows], picture.alpha[rows, :, np.newaxis], background)
-    return replace(picture, pixels=pixels, alpha=None, deep=None)
-
-
-def _blend(
-    pixels: "npt.NDArray[np.uint8]", alpha: "npt.NDArray[np.uint8]", background: "npt.NDArray[np.uint16]"
-) -> "npt.NDArray[np.uint16]":
-    """Weighted means, rounded; the largest sum, 255 * 255 + 127, fits 16 bits."""
-    weights = alpha.astype(background.dtype)
-    blended: npt.NDArray[np.uint16] = (pixels * weights + background * (255 - weights) + 127) // 255
+        weights = alpha[rows, :, np.newaxis].astype(background.dtype)
+        blended[rows] = (samples[rows] * weights + background * (255 - weights) + 127) // 255
     return blended

@@ -69,10 +69,11 @@ class _Encoder:
 
     def _load(self, source: str) -> "tuple[Picture, int | None]":
         """The picture, and the bytes of its file unless that is a pipe."""
+        from ..api import keeps_depth
         from ..images import MAX_PIXELS, load
 
         content = streams.stdin().read() if source == STREAM else source
-        picture = load(content, max_pixels=self.max_pixels or MAX_PIXELS)
+        picture = load(content, max_pixels=self.max_pixels or MAX_PIXELS, deep=keeps_depth(self.model))
         for note in picture.notes:
             self.console.note(f"{label(source)}: {note}")
         return picture, len(content) if isinstance(content, bytes) else os.path.getsize(content) or None

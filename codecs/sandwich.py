@@ -28,6 +28,7 @@ from .trials import CodedTrials, Trials
 
 _DEFAULT_QUALITY = 50.0
 _BYTE = 8
+_ROUNDED = 2
 
 
 class Sandwich:
@@ -118,6 +119,9 @@ class Sandwich:
     ) -> Picture:
         """See `AroundStandard.restore_inner`."""
         shape = sandwich_model.load(model)
+        if shape.channels == 1 and _looks_gray(picture):
+            # WebP has no gray: what was gray comes back as equal colours.
+            picture = replace(picture, pixels=picture.pixels[..., 1:2], deep=None)
         if picture.pixels.shape[2] != shape.channels:
             kinds = {1: "gray", 3: "colour"}
             raise RequestError(
@@ -137,7 +141,12 @@ class Sandwich:
         if picture.is_gray and picture.icc is not None:
             kept = replace(kept, icc=None)
             lost.append("the colour profile is that of a gray picture and is dropped")
-        return replace(kept, pixels=pixels, deep=deep, notes=(*picture.notes, *lost))
+        return replace(kept, pixels=pixels, deep=deep, source_depth=shape.depth, notes=(*picture.notes, *lost))
+
+
+def _looks_gray(picture: Picture) -> bool:
+    """Whether colours are gray but for what conversions between colour spaces round."""
+    return not picture.is_gray and int(np.ptp(picture.pixels, axis=2).max()) <= _ROUNDED
 
 
 def _encoded(picture: Picture, model: Model, settings: EncodeSettings, step: int, progress: Progress) -> Container:

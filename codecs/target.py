@@ -7,8 +7,8 @@ from typing import Literal, Self
 
 from ..errors import RequestError
 from ..images import Picture
-from ..metrics.psnr import psnr
 from ..metrics.ssim import ms_ssim
+from ..picture_psnr import psnr_of
 
 Kind = Literal["bpp", "size", "psnr", "msssim"]
 
@@ -86,8 +86,7 @@ class Target:
 
     def measured(self, original: Picture, restored: Picture) -> float:
         """What a picture reaches of the metric that the target is for, over the colour samples."""
-        metric = psnr if self.kind == "psnr" else ms_ssim
-        return metric(original.pixels, restored.pixels)
+        return psnr_of(original, restored) if self.kind == "psnr" else ms_ssim(original.pixels, restored.pixels)
 
     def range_text(self, low: float, high: float) -> str:
         """A range of reachable values in words, rounded so that its ends can be reached."""

@@ -91,6 +91,7 @@ def at_rate(curve: Curve, metric: Metric, bpp: float) -> float | None:
 def _rising(curve: Curve, metric: Metric) -> tuple[list[float], list[float]]:
     """Rates and qualities in decibel of a curve that can be interpolated."""
     series = [(rate, value if metric == "psnr" else decibels(value)) for rate, value in curve.series(metric)]
+    series = [(rate, value) for rate, value in series if math.isfinite(value)]
     name = _NAMES[metric]
     if len(series) < 2:
         raise RequestError(

@@ -26,13 +26,13 @@ def panels(picture: Picture, models: Iterable[Model], quality: float, crop: Crop
         RequestError: a model is no sandwich.
         ModelError: a model is damaged.
     """
-    bare = Picture(pixels=picture.pixels)
-    shown = [Panel("original", f"{8 * bare.pixels.shape[2]} bpp", crop.of(bare.pixels))]
+    bare = Picture(pixels=picture.pixels, deep=picture.deep)
+    shown = [Panel("original", f"{picture.source_depth * bare.pixels.shape[2]} bpp", crop.of(bare.pixels))]
     for model in models:
         data = api.encode(bare, model=model, quality=quality)
         inner, suffix = api.extract(data)
         restored = api.decode(data)
-        found = score("", bare, Coded(len(data), restored.pixels))
+        found = score("", bare, Coded(len(data), restored.pixels if restored.deep is None else restored.deep))
         inside = _enlarged(inner, bare.width, bare.height)
         shown.append(Panel(f"{model.id}: inside", f"{suffix[1:]}, {found.bpp:.2f} bpp", crop.of(inside)))
         shown.append(Panel("restored", f"{found.psnr:.2f} dB, {found.msssim:.3f}", crop.of(restored.pixels)))

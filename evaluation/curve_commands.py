@@ -25,7 +25,7 @@ _MAX_QUALITY = 100
 _LOW_OVERLAP = 0.75
 
 STANDARD_NAMES = (
-    *("jpeg", "jpeg-optimised", "jpeg-sloped", "jpeg-bent", "jpeg-truncated", "jpeg-444", "jpeg-half"),
+    *("jpeg", "jpeg-optimised", "jpeg-truncated", "jpeg-sloped", "jpeg-bent", "jpeg-444", "jpeg-half"),
     *("webp", "avif", "avif-psnr"),
 )
 """Those of `standards.standards()`."""
@@ -173,9 +173,7 @@ def _usable(codecs: Sequence[standard_codecs.Standard]) -> list[standard_codecs.
 @click.command("bd")
 @click.argument("anchor", metavar="ANCHOR")
 @click.argument("test", metavar="TEST")
-@click.option(
-    "--metric", type=click.Choice(["psnr", "msssim"]), default="psnr", show_default=True, help="Quality that is equal."
-)
+@click.option("--metric", type=click.Choice(METRICS), default="psnr", show_default=True, help="Quality that is equal.")
 @_reference_option
 @click.pass_context
 def bd_command(ctx: click.Context, anchor: str, test: str, metric: Metric, references: tuple[Path, ...]) -> None:
@@ -201,13 +199,14 @@ def _difference(anchor: Curve, test: Curve, metric: Metric) -> dict[str, Any]:
     if result.shared < _LOW_OVERLAP:
         text = f"{anchor.name} and {test.name} have only {result.low:.2f} to {result.high:.2f} dB in common"
         click.echo(f"note: {text}: measure at more qualities to compare them as a whole", err=True)
+    scale = "psnr" if metric == "psnr" else "msssim_db"
     return {
         "anchor": anchor.name,
         "test": test.name,
         "bd_rate_percent": round(result.percent, 2),
         f"bd_{metric}_db": None if result.gain is None else round(result.gain, 2),
-        f"{metric}_low": round(result.low, 2),
-        f"{metric}_high": round(result.high, 2),
+        f"{scale}_low": round(result.low, 2),
+        f"{scale}_high": round(result.high, 2),
         "shared": round(result.shared, 2),
     }
 
@@ -218,16 +217,26 @@ def _difference(anchor: Curve, test: Curve, metric: Metric) -> dict[str, Any]:
     "--bpp", type=click.FloatRange(min=0, min_open=True), required=True, multiple=True, help="Rate; repeatable."
 )
 @_reference_option
-def at_command(curves: tuple[str, ...], bpp: tuple[float, ...], references: tuple[Path, ...]) -> None:
+@click.pass_context
+def at_command(
+    ctx: click.Context, curves: tuple[str, ...], bpp: tuple[float, ...], references: tuple[Path, ...]
+) -> None:
     """PSNR and MS-SSIM of CURVES, as for `bd`, at rates between their points.
 
     Prints one JSON line for each curve and rate; null for rates that the curve does not reach.
     """
+    code = 0
     for curve in itertools.chain(*selection.select(curves, references)):
-        for rate in bpp:
-            found = {metric: at_rate(curve, metric, rate) for metric in METRICS}
-            rounded = {metric: None if value is None else round(value, 4) for metric, value in found.items()}
-            click.echo(json.dumps({"curve": curve.name, "bpp": rate, **rounded}))
+        try:
+            for rate in bpp:
+                found = {metric: at_rate(curve, metric, rate) for metric in METRICS}
+                rounded = {metric: None if value is None else round(value, 4) for metric, value in found.items()}
+                click.echo(json.dumps({"curve": curve.name, "bpp": rate, **rounded}))
+        except RequestError as error:
+            # The other curves may still be read.
+            click.echo(f"error: {error}", err=True)
+            code = error.exit_code
+    ctx.exit(code)
 
 
 @click.command("plot")

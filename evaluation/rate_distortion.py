@@ -16,9 +16,9 @@ from ..codecs.ladder import Laddered
 from ..codecs.progressive import Progressive
 from ..codecs.registry import codec_by_number
 from ..codecs.trials import VariableRate
-from ..metrics.psnr import psnr
 from ..metrics.ssim import ms_ssim, ssim
 from ..models.zoo import Model
+from ..picture_psnr import psnr_of
 from .levels import means, measure_levels
 from .profiles import without_context
 
@@ -66,7 +66,8 @@ def measure_picture(model: Model, path: Path, settings: EncodeSettings) -> Point
         PictureError: the image cannot be read.
         ModelError: the model is damaged.
     """
-    picture = images.Picture(pixels=images.load(path).pixels)
+    loaded = images.load(path, deep=True)
+    picture = images.Picture(pixels=loaded.pixels, deep=loaded.deep)
     codec = codec_by_number(model.codec)
     coded = container.write(codec.encode(picture, model, settings))
     other = container.write(codec.encode(picture, model, without_context(settings, model)))
@@ -74,7 +75,7 @@ def measure_picture(model: Model, path: Path, settings: EncodeSettings) -> Point
     restored = codec.decode(container.read(coded), model, request)
     a, b = picture.pixels, restored.pixels
     bpp = 8 * len(coded) / (picture.width * picture.height)
-    return Point(path.name, len(coded), len(other), bpp, psnr(a, b), ssim(a, b), ms_ssim(a, b))
+    return Point(path.name, len(coded), len(other), bpp, psnr_of(picture, restored), ssim(a, b), ms_ssim(a, b))
 
 
 def measure_folder(model: Model, paths: Iterable[Path], settings: EncodeSettings | None = None) -> list[Point]:

@@ -67,8 +67,9 @@ def deepen_command(folder: Path, out: Path, bits: int, force: bool) -> None:
     paths = pictures_of(folder)
     out.mkdir(parents=True, exist_ok=True)
     for path in paths:
-        samples = deepen.deepened(images.load(path), bits, path.name)
-        images.save(images.from_array(samples, deep=True), out / path.name, force=force)
+        check_target(out / path.name, force=force)
+    for path in paths:
+        images.save(deepen.deepened(images.load(path), bits, path.name), out / path.name, force=force)
 
 
 @click.command("bottleneck")
@@ -89,7 +90,7 @@ def bottleneck_command(
     chosen = [zoo.find(name) for name in models]
     find_format(out.suffix)
     check_target(out, force=force)
-    loaded = images.load(picture)
+    loaded = images.load(picture, deep=True)
     detail = strip.Crop.middle(loaded) if asked is None else asked
     detail.require_within(loaded)
     drawn = strip.draw(bottleneck.panels(loaded, chosen, quality, detail))

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import images
 from ..models.libjpeg import jpeg
-from ..models.step_tables import TableShape
+from ..models.step_tables import FOR_MSSIM, FOR_PSNR, TableShape
 from .curves import Curve
 from .sweeps import Coded, measure
 
@@ -62,7 +62,7 @@ class Standard:
         cut = self.truncated and picture.deep is not None
         samples = (images.to_deep_array(picture) >> 8).astype(np.uint8) if cut else images.to_array(picture)
         if self.shape is not None:
-            step = _COARSE * (_FINE / _COARSE) ** (quality / 100)
+            step = round(_COARSE * (_FINE / _COARSE) ** (quality / 100))
             return jpeg(samples, step, self.shape.tables(), subsampled=True, progressive=True)
         image = Image.fromarray(samples)
         if self.halved:
@@ -110,7 +110,7 @@ def standards(avif_speed: int = AVIF_SPEED) -> tuple[Standard, ...]:
             libjpeg,
             "4:2:0, optimised, progressive, tables as sandwich-rgb has",
             {},
-            shape=TableShape(slope=0.3, chroma=0.7),
+            shape=FOR_PSNR,
         ),
         Standard(
             "jpeg-bent",
@@ -118,7 +118,7 @@ def standards(avif_speed: int = AVIF_SPEED) -> tuple[Standard, ...]:
             libjpeg,
             "4:2:0, optimised, progressive, tables as sandwich-msssim has",
             {},
-            shape=TableShape(slope=0.3, bend=0.02, chroma=0.7),
+            shape=FOR_MSSIM,
         ),
         Standard("jpeg-444", "JPEG", libjpeg, "4:4:4", {"subsampling": "4:4:4"}),
         Standard(

@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from .. import images
 from ..errors import RequestError
-from ..metrics.psnr import psnr
 from ..metrics.ssim import ms_ssim
+from ..picture_psnr import psnr_of
 from .curves import CurvePoint, PictureScore, mean_point
 
 
@@ -29,7 +29,6 @@ class Coded(NamedTuple):
 
 
 Words = npt.NDArray[np.uint16]
-_DEEP_PEAK = 65535.0
 
 Coding = Callable[[images.Picture], Coded]
 """A codec at one setting: codes a picture without alpha and metadata, and decodes it again."""
@@ -77,11 +76,8 @@ def score(name: str, picture: images.Picture, coded: Coded) -> PictureScore:
 
     PSNR is in 16 bits if the picture has them, MS-SSIM always in 8.
     """
-    shown = images.from_array(coded.pixels, deep=True)
-    if picture.deep is None:
-        decibel = psnr(picture.pixels, shown.pixels)
-    else:
-        decibel = psnr(images.to_deep_array(picture), images.to_deep_array(shown), _DEEP_PEAK)
+    shown = images.from_array(coded.pixels, deep=picture.deep is not None)
+    decibel = psnr_of(picture, shown)
     return PictureScore(
         picture=name,
         size=coded.size,

@@ -11,8 +11,7 @@ from keras import layers
 
 from .initialisers import differences
 from .layers import DepthToSpace
-
-_SLOPE = 0.1
+from .residual import SLOPE, residual
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,8 @@ def block_path(source: Any, architecture: BlockArchitecture, stride: int, output
     pictured = differences(source.shape[-1] - 1, 1)
     x = layers.Conv2D(width, side, side, padding="same", kernel_initializer=pictured, name=f"{name}_entry")(source)
     for number in range(architecture.stages):
-        x = _residual(x, width, f"{name}_stage{number}")
-    x = layers.LeakyReLU(negative_slope=_SLOPE, name=f"{name}_act")(x)
+        x = residual(x, width, f"{name}_stage{number}")
+    x = layers.LeakyReLU(negative_slope=SLOPE, name=f"{name}_act")(x)
     count = (side // stride) ** 2 * architecture.features
     features = layers.Conv2D(count, 1, padding="same", name=f"{name}_features")(x)
     features = DepthToSpace(side // stride, name=f"{name}_features_unfold")(features)
@@ -64,12 +63,3 @@ def block_path(source: Any, architecture: BlockArchitecture, stride: int, output
         side**2 * outputs, 1, padding="same", kernel_initializer="zeros", name=f"{name}_exit", dtype="float32"
     )(x)
     return features, DepthToSpace(side, name=f"{name}_unfold", dtype="float32")(direct)
-
-
-def _residual(x: Any, channels: int, name: str) -> Any:
-    """Two convolutions behind leaky ReLUs, added to what they are given."""
-    y = x
-    for number in (1, 2):
-        y = layers.LeakyReLU(negative_slope=_SLOPE, name=f"{name}_act{number}")(y)
-        y = layers.Conv2D(channels, 3, padding="same", name=f"{name}_conv{number}")(y)
-    return layers.Add(name=f"{name}_sum")([x, y])

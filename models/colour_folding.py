@@ -4,7 +4,7 @@ In every 16x16 pixels, the lowest cosines of both colour differences take the pl
 four blocks of 8x8 that JPEG codes there, where few codes are spent on luma at low rates. All of it is linear: some filters
 of the size of a block, and as many patterns. Trained networks before and behind the codec improve on it.
 
-Colours up to three quarters of full saturation fit into the range of bytes; what is beyond is clipped.
+All but fully saturated colours, blue and yellow most, fit into the range of bytes; what is beyond is clipped.
 
 Source: DCT-II and YCbCr as in JPEG (ITU-T T.81, A.3.3; JFIF 1.02). Which cosines go where was chosen on photos.
 """
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from keras import layers
 from scipy.fft import idctn
 
+from .colours import FROM_YCC, LUMA, TO_YCC
 from .layers import ChannelScale, DepthToSpace
 
 SIDE = 16
@@ -30,10 +31,6 @@ _BLOCK = 8
 _BLOCKS = (SIDE // _BLOCK) ** 2
 _CARRIED = ((0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1))
 """Cosines of both colours: rows and columns of half-waves in 16 pixels."""
-
-_LUMA = np.array([0.299, 0.587, 0.114])
-_DIFFERENCES = np.array([[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
-_RESTORING = np.array([[0.0, -0.344136, 1.772], [1.402, -0.714136, 0.0]])
 
 Floats = npt.NDArray[np.float64]
 
@@ -61,8 +58,8 @@ def folded(source: Any, name: str) -> Any:
         Keras tensor (n, h, w, 1) in float32.
     """
     waves, carriers, sizes = _cosines(), _carriers(), _sizes()
-    colours = sizes * waves[..., None] * np.tile(_DIFFERENCES, (len(_CARRIED), 1))[:, None, None]
-    taken = carriers[..., None] * _LUMA
+    colours = sizes * waves[..., None] * np.tile(TO_YCC[1:], (len(_CARRIED), 1))[:, None, None]
+    taken = carriers[..., None] * LUMA
     return _add(source, _Block(colours - taken, carriers[..., None]), name)
 
 
@@ -77,7 +74,7 @@ def unfolded(source: Any, name: str) -> Any:
         Keras tensor (n, h, w, 3) in float32.
     """
     waves, carriers, sizes = _cosines(), _carriers(), _sizes()
-    restored = waves[..., None] * np.tile(_RESTORING, (len(_CARRIED), 1))[:, None, None] / sizes
+    restored = waves[..., None] * np.tile(FROM_YCC[1:], (len(_CARRIED), 1))[:, None, None] / sizes
     return _add(source, _Block(carriers[..., None], restored - carriers[..., None]), name)
 
 

@@ -14,6 +14,7 @@ from keras import layers
 
 from .initialisers import differences
 from .layers import DepthToSpace, SpaceToDepth
+from .residual import SLOPE, residual
 
 STRIDE = 16
 """Pixels per code position along each axis, and the side of a block."""
@@ -22,7 +23,6 @@ COLOURS = 3
 _FINE = 4
 """Pixels per position of the second half of the synthesis."""
 
-_SLOPE = 0.1
 _PICTURE_SCALE = 4.0
 """What brings pixels less one half to about unit variance for the second half."""
 
@@ -93,8 +93,8 @@ def synthesis(architecture: EmbeddedArchitecture) -> Any:
         name="deep_entry",
     )(x)
     for number in range(architecture.deep_blocks):
-        x = _residual(x, architecture.deep_width, f"deep{number}")
-    x = layers.LeakyReLU(negative_slope=_SLOPE, name="deep_act")(x)
+        x = residual(x, architecture.deep_width, f"deep{number}")
+    x = layers.LeakyReLU(negative_slope=SLOPE, name="deep_act")(x)
     shift = layers.Conv2D(
         architecture.coefficients, 1, padding="same", kernel_initializer="zeros", name="shift", dtype="float32"
     )(x)
@@ -133,19 +133,10 @@ def _fine(picture: Any, features: Any, architecture: EmbeddedArchitecture) -> An
         name="fine_entry",
     )(x)
     for number in range(architecture.fine_blocks):
-        x = _residual(x, architecture.fine_width, f"fine{number}")
-    x = layers.LeakyReLU(negative_slope=_SLOPE, name="fine_act")(x)
+        x = residual(x, architecture.fine_width, f"fine{number}")
+    x = layers.LeakyReLU(negative_slope=SLOPE, name="fine_act")(x)
     x = layers.Conv2D(
         _FINE**2 * COLOURS, 3, padding="same", kernel_initializer="zeros", name="fine_exit", dtype="float32"
     )(x)
     x = layers.Rescaling(_ADDED_SCALE, name="fine_scale", dtype="float32")(x)
     return DepthToSpace(_FINE, name="fine_d2s", dtype="float32")(x)
-
-
-def _residual(x: Any, channels: int, name: str) -> Any:
-    """Two convolutions behind leaky ReLUs, added to what they are given."""
-    y = x
-    for number in (1, 2):
-        y = layers.LeakyReLU(negative_slope=_SLOPE, name=f"{name}_act{number}")(y)
-        y = layers.Conv2D(channels, 3, padding="same", name=f"{name}_conv{number}")(y)
-    return layers.Add(name=f"{name}_sum")([x, y])

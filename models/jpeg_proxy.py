@@ -17,6 +17,7 @@ import numpy.typing as npt
 from scipy.fft import dct
 
 from ..errors import RequestError
+from .colours import FROM_YCC, TO_YCC
 from .keras_ops import on_host, ops
 from .libjpeg import jpeg_bits
 from .resampling import resize
@@ -28,9 +29,8 @@ _PLANES = ("y", "u", "v")
 _OFFSET = 128.0
 """Subtracted before the cosine transform, and what a colour difference of zero is stored as."""
 
-# BT.601, full range, as JFIF uses it; rows are R, G, B.
-_TO_YUV = np.array([[0.299, -0.168736, 0.5], [0.587, -0.331264, -0.418688], [0.114, 0.5, -0.081312]], np.float32)
-_TO_RGB = np.array([[1.0, 1.0, 1.0], [0.0, -0.344136, 1.772], [1.402, -0.714136, 0.0]], np.float32)
+_TO_YUV = TO_YCC.T.astype(np.float32)
+_TO_RGB = FROM_YCC.astype(np.float32)
 _NEUTRAL = np.array([0.0, _OFFSET, _OFFSET], np.float32)
 
 _NEGATIVE_SLOPE = 0.01
@@ -258,7 +258,7 @@ class EncodeDecodeIntra(keras.layers.Layer):
             return step, step
         scale = 255.0 / image_max
         luma, chroma = (
-            ops.clip(ops.round(scale * step * np.reshape(table, -1)), 1.0, 255.0) / scale for table in self._shapes
+            ops.clip(self._rounding(scale * step * np.reshape(table, -1)), 1.0, 255.0) / scale for table in self._shapes
         )
         return luma, chroma if self._jpeg.convert_to_yuv else luma
 

@@ -12,7 +12,7 @@ from .step_tables import FLAT, Tables, whole_steps
 Floats = npt.NDArray[np.float32]
 
 _SCAN = b"\xff\xda"
-"""The marker after which the coefficients come, and which no other part of a baseline file contains."""
+"""The marker after which the coefficients come. Behind it, a baseline file does not contain it again."""
 
 
 def jpeg(
@@ -82,5 +82,5 @@ def jpeg_bits(
     for image, step in zip(pixels, whole.tolist(), strict=True):
         parts = np.split(image, image.shape[-1], axis=-1) if apart else [image]
         files = [jpeg(part, step, tables, subsampled=subsampled) for part in parts]
-        sizes.append(sum(len(file) if headers else len(file) - file.index(_SCAN) for file in files))
+        sizes.append(sum(len(file) if headers else len(file) - file.rindex(_SCAN) for file in files))
     return 8.0 * np.array(sizes, np.float32)

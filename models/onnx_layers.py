@@ -78,6 +78,8 @@ def _weights(graph: GraphWriter, layer: Any) -> dict[str, str]:
 
 
 def _rescaling(graph: GraphWriter, layer: Any, x: str) -> str:
+    if (layer.scale, layer.offset) == (1.0, 0.0):
+        return x
     scaled = graph.add("Mul", x, graph.constant(f"{layer.name}/factor", layer.scale))
     return graph.add("Add", scaled, graph.constant(f"{layer.name}/offset", layer.offset))
 

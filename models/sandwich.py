@@ -25,14 +25,13 @@ from keras import layers
 
 from . import colour_folding
 from .block_path import BlockArchitecture
+from .colours import LUMA
 from .layers import ChannelRange, Sine
 from .unet import UNetArchitecture, unet
 
 COLOURS = 3
 
 Folding = Callable[[Any, str], Any]
-
-_LUMA = (0.299, 0.587, 0.114)
 
 _NODES = 16
 
@@ -120,10 +119,10 @@ def preprocessor(architecture: SandwichArchitecture) -> Any:
     """Builds the network from a picture to what is coded.
 
     Returns:
-        A Keras model from (n, h, w, 3 + 1), sides multiples of its U-Net's alignment, to (n, h, w, bottleneck), not bounded
+        A Keras model from (n, h, w, 3 + 1), sides multiples of `SandwichArchitecture.alignment`, to (n, h, w, bottleneck), not bounded
         and not yet of the codec's resolution.
     """
-    to_bottleneck = np.eye(COLOURS) if architecture.bottleneck == COLOURS else np.array([_LUMA])
+    to_bottleneck = np.eye(COLOURS) if architecture.bottleneck == COLOURS else LUMA[None]
     folding = colour_folding.folded if architecture.folded else None
     return _processor(architecture.pre, to_bottleneck, folding, _PRE_GAIN, "sandwich_pre")
 
@@ -132,7 +131,7 @@ def postprocessor(architecture: SandwichArchitecture) -> Any:
     """Builds the network from what the codec restored, at the resolution of the picture, to the picture.
 
     Returns:
-        A Keras model from (n, h, w, bottleneck + 1), sides multiples of its U-Net's alignment, to (n, h, w, 3), not bounded.
+        A Keras model from (n, h, w, bottleneck + 1), sides multiples of `SandwichArchitecture.alignment`, to (n, h, w, 3), not bounded.
     """
     to_picture = np.eye(COLOURS) if architecture.bottleneck == COLOURS else np.ones((COLOURS, 1))
     folding = colour_folding.unfolded if architecture.folded else None
@@ -149,7 +148,7 @@ def _processor(
     x = _single_pixels(source, picture, start, name)
     if folding is not None:
         x = layers.Add(name=f"{name}_folded", dtype="float32")([x, folding(picture, f"{name}_colour")])
-    # Stages of training end here.
+    # A name for what the first stage of training trains; no ONNX node.
     x = layers.Rescaling(1.0, name=f"{name}_start", dtype="float32")(x)
     if net is not None:
         told = ChannelRange(inputs, inputs + 1, name=f"{name}_told", dtype="float32")(source)

@@ -15,8 +15,7 @@ from keras import layers
 from .block_path import BlockArchitecture, block_path
 from .initialisers import differences
 from .layers import DepthToSpace, SpaceToDepth, Subsampling
-
-_SLOPE = 0.1
+from .residual import SLOPE
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def unet(x: Any, architecture: UNetArchitecture, outputs: int, name: str) -> Any
     """Adds the layers of a U-Net.
 
     Args:
-        x: Keras tensor (n, h, w, channels), sides multiples of the alignment; all channels but the last are of the picture.
+        x: Keras tensor (n, h, w, channels), sides multiples of the alignment.
         architecture: the filters.
         outputs: channels.
         name: prefix of the layers' names.
@@ -104,7 +103,7 @@ def _block(x: Any, filters: int, name: str, start: Any = "he_normal") -> Any:
     """Two convolutions, each with a leaky ReLU."""
     for number, initialiser in enumerate((start, "he_normal")):
         x = layers.Conv2D(filters, 3, padding="same", kernel_initializer=initialiser, name=f"{name}_{number}")(x)
-        x = layers.LeakyReLU(negative_slope=_SLOPE, name=f"{name}_{number}_act")(x)
+        x = layers.LeakyReLU(negative_slope=SLOPE, name=f"{name}_{number}_act")(x)
     return x
 
 

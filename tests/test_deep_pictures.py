@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from nicodec import deep_formats, images
-from nicodec.errors import RequestError
+from nicodec.errors import OutputExistsError, RequestError
 from nicodec.image_samples import reduce_depth
 from nicodec.images import Picture, from_array, load, to_array, to_deep_array
 
@@ -137,6 +137,35 @@ def test_twelve_bits_of_gray_fill_the_range() -> None:
     assert picture.deep.ravel().tolist() == [0, 16, 32776, 65535]
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 3), (200, 7, 3), (65, 64, 4), (64, 3, 2), (130, 5)])
+def test_png_files_hold_what_they_should_and_nothing_else(shape: tuple[int, ...]) -> None:
+    """Whatever rows are filtered at a time; the same bytes every time, and only chunks that there is something to say in."""
+    smooth = (np.add.outer(np.arange(shape[0]), np.arange(shape[1])) * 37 % 65536).astype(np.uint16)
+    samples = smooth if len(shape) == 2 else np.stack([smooth ^ np.uint16(k) for k in range(shape[2])], axis=-1)
+    data, _ = deep_formats.encode(samples, {}, "PNG")
+    assert data == deep_formats.encode(samples, {}, "PNG")[0]
+    kinds, offset = [], 8
+    while offset < len(data):
+        kinds.append(data[offset + 4 : offset + 8])
+        offset += 12 + int.from_bytes(data[offset : offset + 4], "big")
+    assert set(kinds) == {b"IHDR", b"IDAT", b"IEND"}
+    assert (kinds[0], kinds[-1]) == (b"IHDR", b"IEND")
+    picture = load(data, deep=True)
+    np.testing.assert_array_equal(
+        picture.deep, samples.reshape(*shape[:2], -1)[..., : 3 if shape[-1] > 2 and len(shape) == 3 else 1]
+    )
+    assert len(data) < samples.nbytes or samples.size < 100
+
+
+def test_transparency_that_eight_bits_do_not_hold_is_remarked() -> None:
+    samples = noise(5, 6, 4)
+    data, _ = deep_formats.encode(samples, {}, "PNG")
+    assert load(data, deep=True).notes == ("transparency reduced from 16 bits to 8",)
+    assert from_array(samples, deep=True).notes == ("transparency reduced from 16 bits to 8",)
+    samples[..., 3] = samples[..., 3] // 257 * 257
+    assert not from_array(samples, deep=True).notes
+
+
 def test_a_picture_needs_equal_shapes() -> None:
     with pytest.raises(RequestError, match="deep must be uint16"):
         Picture(np.zeros((4, 4, 3), np.uint8), deep=noise(4, 5, 3))
@@ -154,7 +183,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
         images.save(picture, tmp_path / "x.xyz")
     images.save(picture, tmp_path / "x.png")
     before = (tmp_path / "x.png").read_bytes()
-    with pytest.raises(Exception, match="force"):
+    with pytest.raises(OutputExistsError, match="force"):
         images.save(picture, tmp_path / "x.png")
     assert (tmp_path / "x.png").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["x.png"]

@@ -15,7 +15,7 @@ from ..models.embedded import EmbeddedArchitecture
 from ..models.residual_gru import ITERATIONS, GruArchitecture
 from ..models.sandwich import SandwichArchitecture
 from ..models.shallow import Architecture
-from ..models.step_tables import Tables, TableShape
+from ..models.step_tables import FOR_PSNR, Tables, TableShape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,10 +199,6 @@ class EmbeddedConfig(RunConfig):
         return prices
 
 
-_SLOPED = TableShape(slope=0.3, chroma=0.7)
-"""The best of their kind for PSNR on photos."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class SandwichConfig(RunConfig):
     """A run of networks around a standard codec.
@@ -227,7 +223,7 @@ class SandwichConfig(RunConfig):
     architecture: SandwichArchitecture
     depth: int = 8
     subsampled: bool = True
-    table_shape: TableShape = _SLOPED
+    table_shape: TableShape = FOR_PSNR
     qsteps: tuple[float, float] = (8.0, 240.0)
     mse_weight: float = 1.0
     msssim_weight: float = 0.0

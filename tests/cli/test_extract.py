@@ -13,9 +13,14 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from nicodec import images
 from nicodec.cli.main import main
+from nicodec.image_samples import reduce_depth
+from nicodec.images import Picture
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from nicodec.tests.samples import Samples
 
 Go = Callable[..., Result]
@@ -149,3 +154,65 @@ def test_pipes_with_names_are_read_once(folder: Path, go: Go) -> None:
     result = go("decode", "-m", "sandwich-rgb", "pipe", "x.png")
     writer.join()
     assert result.exit_code == 0, result.stderr
+
+
+def deep_file(path: Path, *, alpha: bool = False) -> "npt.NDArray[np.uint16]":
+    """A 16-bit PNG of a smooth picture."""
+    y, x = np.mgrid[:40, :60]
+    samples = np.stack([20000 + 300 * x, 30000 + 200 * y, 40000 - 100 * x - 150 * y], axis=-1).astype(np.uint16)
+    transparency = np.full(samples.shape[:2], 128, np.uint8) if alpha else None
+    picture = Picture(reduce_depth(samples), alpha=transparency, deep=samples)
+    images.save(picture, path)
+    return samples
+
+
+def test_sixteen_bits_go_in_and_out(folder: Path, go: Go) -> None:
+    """By name and through pipes, without a word of loss; a model of eight bits says what it loses."""
+    samples = deep_file(folder / "deep.png")
+    coded = go("encode", "-m", "sandwich-hdr", "--quality", "100", "deep.png")
+    assert coded.exit_code == 0
+    assert "reduced" not in coded.stderr
+    assert json.loads(go("info", "--json", "deep.nic").stdout)["depth"] == 16
+    assert go("decode", "deep.nic", "back.png").exit_code == 0
+    back = images.load(folder / "back.png", deep=True).deep
+    assert back is not None
+    assert np.abs(back.astype(int) - samples).mean() < 300
+    assert len(np.unique(back % 257)) > 100
+    piped = go("encode", "-m", "sandwich-hdr", "--quality", "100", "-", "-", data=(folder / "deep.png").read_bytes())
+    assert piped.stdout_bytes == (folder / "deep.nic").read_bytes()
+    out = go("decode", "deep.nic", "-")
+    np.testing.assert_array_equal(images.load(out.stdout_bytes, deep=True).deep, back)
+    plain = go("encode", "-m", "sandwich-rgb", "deep.png", "plain.nic")
+    assert "16 bits per channel reduced to 8" in plain.stderr
+    jpeg = go("decode", "deep.nic", "back.jpg")
+    assert "8 of the 16 bits" in jpeg.stderr
+
+
+def test_a_background_keeps_sixteen_bits(folder: Path, go: Go) -> None:
+    samples = deep_file(folder / "deep.png", alpha=True)
+    assert go("encode", "-m", "sandwich-hdr", "--quality", "100", "deep.png").exit_code == 0
+    assert go("decode", "--background", "white", "deep.nic", "flat.png").exit_code == 0
+    flat = images.load(folder / "flat.png", deep=True)
+    assert flat.alpha is None
+    assert flat.deep is not None
+    expected = (samples * (128 / 255) + 65535 * (127 / 255)).mean()
+    assert abs(flat.deep.mean() - expected) < 200
+    assert len(np.unique(flat.deep % 257)) > 100
+
+
+def test_a_bare_file_of_a_deep_model_is_deep(folder: Path, go: Go) -> None:
+    deep_file(folder / "deep.png")
+    assert go("encode", "-m", "sandwich-hdr", "deep.png").exit_code == 0
+    assert go("extract", "deep.nic").exit_code == 0
+    assert go("decode", "deep.nic", "whole.png").exit_code == 0
+    assert go("decode", "-m", "sandwich-hdr", "deep.jpg", "bare.png").exit_code == 0
+    whole, bare = (images.load(folder / name, deep=True).deep for name in ("whole.png", "bare.png"))
+    assert bare is not None
+    np.testing.assert_array_equal(whole, bare)
+
+
+def test_gray_inside_a_format_without_gray_is_restored(go: Go) -> None:
+    coded = go("encode", "-m", "sandwich-gray", "--inner", "webp", "a.png")
+    assert coded.exit_code == 0
+    assert go("extract", "a.nic").exit_code == 0
+    assert go("decode", "-m", "sandwich-gray", "a.webp", "x.png").exit_code == 0

@@ -223,7 +223,19 @@ def test_sixteen_bits_go_through_eight(suffix: str, samples: "Samples", tmp_path
     assert psnr(pixels, found.deep, 65535.0) > 50.0
     assert len(np.unique(found.deep % 257)) > 100
     np.testing.assert_array_equal(found.pixels, reduce_depth(found.deep))
-    assert not nicodec.api.encode_with_details(source, model="sandwich-hdr").notes
+    assert not api.encode_with_details(source, model="sandwich-hdr").notes
+    picture = images.load(source, deep=True)
+    assert any("reduced to 8" in note for note in api.encode_with_details(picture, model="sandwich-rgb").notes)
+
+
+@pytest.mark.usefixtures("installed")
+def test_targets_count_sixteen_bits(samples: "Samples") -> None:
+    """A PSNR that is asked for is that of the 16-bit samples."""
+    picture = from_array(samples.photo(64, 96).astype(np.uint16) * 257, deep=True)
+    restored = nicodec.decode(nicodec.encode(picture, model="sandwich-hdr", target_psnr=34.0))
+    assert picture.deep is not None
+    assert restored.deep is not None
+    assert 34.0 <= psnr(picture.deep, restored.deep, 65535.0) < 35.0
 
 
 @pytest.mark.usefixtures("installed")

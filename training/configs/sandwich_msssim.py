@@ -1,13 +1,13 @@
 """Colour JPEG of half colour resolution in a slim sandwich, for MS-SSIM; starts from a run of sandwich_rgb."""
 
 from ...models.sandwich import SandwichArchitecture
-from ...models.step_tables import TableShape
+from ...models.step_tables import FOR_MSSIM
 from ..config import SandwichConfig
 
 CONFIG = SandwichConfig(
     model="sandwich-msssim",
     architecture=SandwichArchitecture(),
-    table_shape=TableShape(slope=0.3, bend=0.02, chroma=0.7),
+    table_shape=FOR_MSSIM,
     mse_weight=0.1,
     msssim_weight=1.0,
     steps=3000,
