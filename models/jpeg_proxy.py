@@ -166,7 +166,8 @@ class EncodeDecodeIntra(keras.layers.Layer):
         count_headers: whether the JPEG rate has the size of whole files, or only of what they hold of the coefficients: the
             headers of small crops would make it steeper than that of whole pictures.
         tables: what the step is multiplied by, (2, 8, 8) for luma and chroma, or the first of them for every channel if colours
-            are not converted; the products are rounded to the whole steps 1 to 255 that files have. None, the original's way, for one step for all, which is not rounded.
+            are not converted; the products are rounded to the whole steps 1 to 255 that files have. None, the original's
+            way, for one step for all, which is not rounded.
     """
 
     def __init__(
@@ -245,11 +246,19 @@ class EncodeDecodeIntra(keras.layers.Layer):
         """Codes up to three channels."""
         channels = inputs.shape[-1]
         images = self._rounding(ops.pad(inputs, ((0, 0), (0, 0), (0, 0), (0, 3 - channels))))
-        restored, coefficients = self._jpeg(images, self._rounding, image_max, self._steps_of(step, image_max))
+        divided: list[Any] = []
+
+        def rounded(c: Any) -> Any:
+            divided.append(c)
+            return self._rounding(c)
+
+        restored, coefficients = self._jpeg(images, rounded, image_max, self._steps_of(step, image_max))
         # Channels that only fill up to three are not in the file. With colour conversion there is no telling them apart.
-        coded = _PLANES if self._jpeg.convert_to_yuv else _PLANES[:channels]
-        found = [coefficients[name] for name in coded]
-        rate = self._jpeg_rate(images, found, step, image_max) if self.use_jpeg_rate_model else _gaussian_rate(found)
+        count = len(_PLANES) if self._jpeg.convert_to_yuv else channels
+        if self.use_jpeg_rate_model:
+            rate = self._jpeg_rate(images, divided[:count], step, image_max)
+        else:
+            rate = _gaussian_rate([coefficients[name] for name in _PLANES[:count]])
         return restored[..., :channels], rate
 
     def _steps_of(self, step: Any, image_max: float) -> tuple[Any, Any]:
@@ -263,6 +272,15 @@ class EncodeDecodeIntra(keras.layers.Layer):
         return luma, chroma if self._jpeg.convert_to_yuv else luma
 
     def _jpeg_rate(self, images: Any, coefficients: list[Any], step: Any, image_max: float) -> Any:
+        """Bits of each image (n,).
+
+        Args:
+            images: what is coded.
+            coefficients: of every plane, in steps but not rounded: of what is rounded to zero, the rate would not rise, and what
+                is trained would let it grow until it is not.
+            step: of the images.
+            image_max: the largest sample.
+        """
         proxy = sum(ops.sum(ops.log(1.0 + ops.abs(c)), axis=(1, 2, 3)) for c in coefficients)
         bits = self._file_bits(images, len(coefficients), step, image_max)
         weight = ops.stop_gradient(proxy * bits / (ops.square(proxy) + 1.0))

@@ -10,7 +10,7 @@ CONFIG = SandwichConfig(
     table_shape=TableShape(slope=0.1, chroma=0.7),
     qsteps=(4.0, 80.0),
     rate_weight=0.6,
-    steps=3000,
+    steps=2000,
     batch=8,
     crop=128,
     learning_rate=5e-4,
