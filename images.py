@@ -112,13 +112,14 @@ def from_array(array: npt.NDArray[Any], alpha: npt.NDArray[Any] | None = None, *
             raise RequestError(f"alpha is given twice: once as channel {array.shape[2] - 1} of the array")
         own_alpha = _as_bytes(alpha)
     wide = array.dtype == np.uint16
-    source_depth = 16 if wide else 8
-    if not (wide and deep):
-        notes = ("16 bits per channel reduced to 8",) if wide else ()
-        return Picture(pixels, own_alpha, source_depth=source_depth, notes=notes)
-    words, wide_alpha = _separate(array)
-    notes = _alpha_notes(alpha if wide_alpha is None else wide_alpha)
-    return Picture(pixels, own_alpha, source_depth=source_depth, notes=notes, deep=words)
+    kept: _Words | None = None
+    notes: tuple[str, ...] = ()
+    if wide and deep:
+        kept, wide_alpha = _separate(array)
+        notes = _alpha_notes(alpha if wide_alpha is None else wide_alpha)
+    elif wide:
+        notes = ("16 bits per channel reduced to 8",)
+    return Picture(pixels, own_alpha, source_depth=16 if wide else 8, notes=notes, deep=kept)
 
 
 def to_array(picture: Picture) -> _Bytes:

@@ -17,4 +17,5 @@ def psnr_of(a: Picture, b: Picture) -> float:
     """
     if a.deep is None and b.deep is None:
         return psnr(a.pixels, b.pixels)
-    return psnr(*(widened(one.pixels) if one.deep is None else one.deep for one in (a, b)), _PEAK)
+    first, second = (widened(one.pixels) if one.deep is None else one.deep for one in (a, b))
+    return psnr(first, second, _PEAK)

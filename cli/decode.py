@@ -137,7 +137,8 @@ Examples:
   nicodec decode --all-levels levels photo.nic    writes levels/image_00.png and so on
   curl -s URL | nicodec decode --progressive . -  refreshes preview.png as the file arrives
 
-PNG, WebP, TIFF, BMP and PPM are written lossless, JPEG at quality 95.
+PNG, WebP, TIFF, BMP and PPM are written lossless, JPEG at quality 95. Of pictures with 16 bits per channel (sandwich-hdr), PNG and
+TIFF keep all; the others get 8.
 """
 )
 @click.argument("paths", nargs=-1, required=True, type=options.FILE, metavar="IN [OUT]")

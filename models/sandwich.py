@@ -59,7 +59,7 @@ class SandwichArchitecture:
         bottleneck: channels of the picture that the standard codec codes: 1 or 3.
         downsampling: by how much it is smaller along each axis, 1 or 2.
         pre: U-Net of the pre-processor; None for none at all: the standard codec gets the picture itself, or its luma.
-        post: U-Net of the post-processor.
+        post: U-Net of the post-processor, None for none.
         folds: whether a bottleneck of one channel has colour folded in from the start; without, it starts as the luma.
     """
 
@@ -68,7 +68,7 @@ class SandwichArchitecture:
     bottleneck: int = 3
     downsampling: int = 1
     pre: UNetArchitecture | None = field(default=_SLIM)
-    post: UNetArchitecture = field(default=_SLIM)
+    post: UNetArchitecture | None = field(default=_SLIM)
     folds: bool = True
 
     @property

@@ -1,5 +1,6 @@
 """The trainable sandwich: pre-processor, differentiable standard codec and post-processor in one Keras model."""
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -38,8 +39,8 @@ class SandwichCodec(keras.Model):
     """A standard codec in its sandwich.
 
     Source: Guleryuz et al., arXiv 2402.05887, section III. The loss is its distortion plus rate times a weight, both of every
-    crop relative to those of a colour JPEG with the same step: crops and steps count alike then, and what the networks gain is
-    what is missing to one.
+    crop relative to what they are without the U-Nets, of a colour JPEG or of one of gray with colour folded in, with the same
+    step: crops and steps count alike then, and what the networks gain is what is missing to one.
 
     Attributes:
         pre: from pixels to what is coded.
@@ -54,7 +55,13 @@ class SandwichCodec(keras.Model):
         self._pre_start, self._post_start = (_start_of(network) for network in (self.pre, self.post))
         coloured = config.architecture.bottleneck == COLOURS
         self._codec = _codec_of(config.tables, coloured, config.subsampled)
-        self._plain_codec = _codec_of(config.table_shape.tables(), True, True)
+        self._plain_codec = self._codec if coloured else _codec_of(config.table_shape.tables(), True, True)
+        self._folds: tuple[Any, ...] = ()
+        if config.architecture.folded:
+            bare = replace(config.architecture, pre=None, post=None)
+            self._folds = (sandwich.preprocessor(bare), sandwich.postprocessor(bare))
+            for network in self._folds:
+                network.trainable = False
         self._trackers = {
             name: keras.metrics.Mean(name) for name in ("score", "rate", "error", "dissimilarity", "outside")
         }
@@ -110,9 +117,18 @@ class SandwichCodec(keras.Model):
         return self.restore(restored, steps, gates[1]), bits, outside
 
     def plain(self, pixels: Any, steps: Any) -> Any:
-        """What a colour JPEG without a sandwich makes of `centred` pixels, and the bits of each."""
-        restored, bits = self._plain_codec(self._reduced(pixels), input_qstep=steps)
-        return self._enlarged(restored), bits
+        """What the codec makes of `centred` pixels without U-Nets, and the bits of each.
+
+        That is a colour JPEG, even of an architecture that codes gray without colour folded in: its own loss of colour, which is
+        much the same at every step, would hide what is learnt.
+        """
+        if not self._folds:
+            restored, bits = self._plain_codec(self._reduced(pixels), input_qstep=steps)
+            return self._enlarged(restored), bits
+        fold, unfold = self._folds
+        coded = ops.clip(255.0 * fold(_conditioned(pixels, steps)) + _HALF, 0.0, 255.0)
+        restored, bits = self._codec(coded, input_qstep=steps)
+        return unfold(_conditioned(self._enlarged(restored), steps)), bits
 
     def centred(self, pixels: Any) -> Any:
         """Integers of the configured depth as 0..1 less one half."""
