@@ -46,6 +46,7 @@ for _command in (
     sandwich_commands.proxy_command,
     sandwich_commands.bottleneck_command,
     sandwich_commands.deepen_command,
+    sandwich_commands.sandwich_speed_command,
 ):
     main.add_command(_command)
 

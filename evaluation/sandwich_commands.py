@@ -12,7 +12,7 @@ from .. import images
 from ..image_formats import find_format
 from ..models import zoo
 from ..outputs import check_target
-from . import bottleneck, deepen, proxy_fidelity, strip
+from . import bottleneck, deepen, proxy_fidelity, sandwich_speed, strip
 from .sweeps import pictures_of
 
 
@@ -50,6 +50,36 @@ def proxy_command(folder: Path, steps: tuple[int, ...], subsampled: bool, as_jso
 def _finite(values: dict[str, Any]) -> dict[str, Any]:
     """JSON has no infinity: the PSNR of what is coded without loss is null."""
     return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+@click.command("sandwich-speed")
+@click.option("--model", "models", multiple=True, required=True, metavar="ID", help="Sandwich model; repeatable.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), default=2, show_default=True, metavar="N", help="Threads and cores."
+)
+@click.option(
+    "--runs",
+    type=click.IntRange(min=1),
+    default=sandwich_speed.RUNS,
+    show_default=True,
+    metavar="N",
+    help="Of each part.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line for each model.")
+def sandwich_speed_command(models: tuple[str, ...], threads: int, runs: int, as_json: bool) -> None:
+    """Seconds of encoding and decoding, beside the standard codec alone and matrix products of as many operations."""
+    width, height = sandwich_speed.SIZE
+    for model in [zoo.find(name) for name in models]:
+        times = sandwich_speed.measure(model, threads, runs)
+        if as_json:
+            common = {"model": model.id, "revision": model.revision, "width": width, "height": height}
+            click.echo(json.dumps({**common, "threads": threads, "runs": runs, **asdict(times)}))
+            continue
+        click.echo(
+            f"{model.id} {width}x{height}, {times.bpp:.2f} bpp: "
+            f"encode {times.encode:.3f} s (standard codec {times.standard_encode:.3f} s, product {times.encode_product:.3f} s), "
+            f"decode {times.decode:.3f} s (standard codec {times.standard_decode:.3f} s, product {times.decode_product:.3f} s)"
+        )
 
 
 @click.command("deepen")

@@ -13,9 +13,10 @@ pytestmark = pytest.mark.train
 
 pytest.importorskip("keras")
 
-from nicodec import images
-from nicodec.evaluation import bottleneck, strip, sweeps
+from nicodec import api, images
+from nicodec.evaluation import bottleneck, sandwich_speed, strip, sweeps
 from nicodec.evaluation.__main__ import main
+from nicodec.evaluation.synthetic import photo
 from nicodec.models import zoo
 
 if TYPE_CHECKING:
@@ -69,6 +70,24 @@ def test_the_picture_inside_is_shown(
     plain = CliRunner().invoke(main, [*command[:2], "--model", "l3ic-16c", "--out", str(tmp_path / "x.png")])
     assert plain.exit_code == 2
     assert not (tmp_path / "x.png").exists()
+
+
+@pytest.mark.parametrize("name", ["rgb", "gray", "lowres"])
+def test_times_stand_beside_the_standard_codec(
+    name: str, small_sandwiches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NICODEC_MODELS", str(small_sandwiches))
+    monkeypatch.setattr(sandwich_speed, "SIZE", (96, 64))
+    command = ["sandwich-speed", "--model", f"sandwich-{name}", "--threads", "1", "--runs", "1"]
+    result = CliRunner().invoke(main, [*command, "--json"])
+    assert result.exit_code == 0, result.output
+    times = json.loads(result.stdout)
+    assert times["bpp"] == 8 * len(api.encode(photo(96, 64), model=f"sandwich-{name}")) / (96 * 64)
+    assert 0 < times["standard_decode"] < times["decode"]
+    assert 0 < times["standard_encode"] < times["encode"]
+    assert min(times["encode_product"], times["decode_product"]) > 0
+    assert f"sandwich-{name} 96x64" in CliRunner().invoke(main, command).stdout
+    assert CliRunner().invoke(main, ["sandwich-speed", "--model", "l3ic-16c"]).exit_code == 2
 
 
 def test_pictures_are_deepened(samples: "Samples", tmp_path: Path) -> None:
