@@ -123,7 +123,7 @@ class SandwichCodec(keras.Model):
         much the same at every step, would hide what is learnt.
         """
         if not self._folds:
-            restored, bits = self._plain_codec(self._reduced(pixels), input_qstep=steps)
+            restored, bits = self._plain_codec(ops.clip(self._reduced(pixels), 0.0, 255.0), input_qstep=steps)
             return self._enlarged(restored), bits
         fold, unfold = self._folds
         coded = ops.clip(255.0 * fold(_conditioned(pixels, steps)) + _HALF, 0.0, 255.0)

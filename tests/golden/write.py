@@ -21,6 +21,7 @@ import nicodec
 from nicodec import images
 from nicodec.bitstream import container
 from nicodec.bitstream.container import Container
+from nicodec.codecs import sandwich_header, standard
 from nicodec.codecs.base import EncodeSettings
 from nicodec.codecs.embedded import Embedded
 from nicodec.codecs.l3ic import L3ic, encode_picture
@@ -108,9 +109,11 @@ def sandwich_cases(model: Model) -> Cases:
 
 
 def sandwich_latents(coded: Container, model: Model) -> bytes:
-    """The file of the standard codec."""
+    """The samples that the standard codec restores, bytes (rows, width, channels)."""
     del model
-    return Sandwich().inner_file(coded)[0]
+    header, (data, _) = coded.header, Sandwich().inner_file(coded)
+    inner = sandwich_header.inner_of(header)
+    return standard.decode(inner, data, header.latent_height, header.latent_width, header.channels).tobytes()
 
 
 def level_cases(codec: LayeredCodec, model: Model) -> Cases:

@@ -107,6 +107,31 @@ def test_steps_of_a_batch_are_spread_over_the_range() -> None:
     assert steps_between(4.0, 64.0, np.array([0.0, 0.5, 1.0])).tolist() == [4.0, 16.0, 64.0]
 
 
+def test_deep_pictures_are_means_of_four(samples: "Samples") -> None:
+    """Crops of 8 bits at half the resolution are what models of more bits are trained and measured with."""
+    deep = replace(CONFIG, depth=12, qsteps=(2.0, 100.0))
+    crops = samples.photo(128, 64).reshape(2, 64, 64, 3)
+    (pixels, _, _), _ = sandwich_family.inputs(deep, 1, crops)
+    assert (pixels.dtype, pixels.shape) == (np.uint16, (2, 32, 32, 3))
+    assert pixels[0, 3, 5, 1] == round(crops[0, 6:8, 10:12, 1].mean() * 4095 / 255)
+    codec = build_codec(deep)
+    assert float(ops.convert_to_numpy(ops.max(codec.centred(np.full((1, 1, 1, 3), 4095, np.uint16))))) == 0.5
+    measured = sandwich_family.measure(codec, deep, [samples.photo(64, 64)])
+    assert list(measured) == list(sandwich_family.columns(deep)[5:])
+    assert 30.0 < measured["psnr_4"] < 60.0
+
+
+def test_gray_is_compared_with_folded_gray(samples: "Samples") -> None:
+    """Before anything is learnt, all terms are as large as without U-Nets: their ratios are one."""
+    crops = samples.photo(64, 32).reshape(2, 32, 32, 3)
+    for config in (CONFIG, GRAY, HALF):
+        codec = compiled_codec(config)
+        inputs, _ = sandwich_family.inputs(config, 1, crops)
+        values = codec.train_on_batch(inputs, None, return_dict=True)
+        assert float(values["error"]) == pytest.approx(1.0, abs=0.02)
+        assert float(values["rate"]) == pytest.approx(1.0, abs=0.02)
+
+
 def test_a_run_resumes_and_starts_another(pictures: Path, finished_run: Path, tmp_path: Path) -> None:
     straight = train(CONFIG, pictures, tmp_path / "straight", validation=pictures)
     train(replace(CONFIG, steps=2), pictures, tmp_path / "halved", validation=pictures)

@@ -9,7 +9,7 @@ CONFIG = SandwichConfig(
     architecture=SandwichArchitecture(bottleneck=1, pre=None, folds=False),
     subsampled=False,
     table_shape=TableShape(slope=0.3),
-    steps=2000,
+    steps=1500,
     batch=8,
     crop=128,
     learning_rate=1e-3,
