@@ -238,15 +238,15 @@ def _channels(picture: Picture) -> int:
 
 def _encoded(picture: Picture, metadata: dict[str, bytes], image_format: ImageFormat) -> tuple[bytes, tuple[str, ...]]:
     """The file, of 16 bits if the picture has them and the format can, and remarks."""
-    from . import deep_formats
+    from . import image_deep_formats
 
     if picture.deep is None:
         return encode(to_array(picture), metadata, image_format)
-    if image_format.name not in deep_formats.NAMES:
+    if image_format.name not in image_deep_formats.NAMES:
         encoded, notes = encode(to_array(picture), metadata, image_format)
         return encoded, (*notes, f"{image_format.name} is written with 8 of the 16 bits: write PNG or TIFF to keep all")
     kept, notes = choose_metadata(metadata, image_format)
-    encoded, lost = deep_formats.encode(to_deep_array(picture), kept, image_format.name)
+    encoded, lost = image_deep_formats.encode(to_deep_array(picture), kept, image_format.name)
     return encoded, notes + lost
 
 

@@ -6,9 +6,9 @@ from numbers import Real
 from typing import Literal, Self
 
 from ..errors import RequestError
+from ..image_psnr import psnr_of
 from ..images import Picture
 from ..metrics.ssim import ms_ssim
-from ..picture_psnr import psnr_of
 
 Kind = Literal["bpp", "size", "psnr", "msssim"]
 

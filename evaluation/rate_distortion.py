@@ -16,9 +16,9 @@ from ..codecs.ladder import Laddered
 from ..codecs.progressive import Progressive
 from ..codecs.registry import codec_by_number
 from ..codecs.trials import VariableRate
+from ..image_psnr import psnr_of
 from ..metrics.ssim import ms_ssim, ssim
 from ..models.zoo import Model
-from ..picture_psnr import psnr_of
 from .levels import means, measure_levels
 from .profiles import without_context
 

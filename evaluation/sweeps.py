@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from .. import images
 from ..errors import RequestError
+from ..image_psnr import psnr_of
 from ..metrics.ssim import ms_ssim
-from ..picture_psnr import psnr_of
 from .curves import CurvePoint, PictureScore, mean_point
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from nicodec import deep_formats, images
+from nicodec import image_deep_formats, images
 from nicodec.errors import OutputExistsError, RequestError
 from nicodec.image_samples import reduce_depth
 from nicodec.images import Picture, from_array, load, to_array, to_deep_array
@@ -142,8 +142,8 @@ def test_png_files_hold_what_they_should_and_nothing_else(shape: tuple[int, ...]
     """Whatever rows are filtered at a time; the same bytes every time, and only chunks that there is something to say in."""
     smooth = (np.add.outer(np.arange(shape[0]), np.arange(shape[1])) * 37 % 65536).astype(np.uint16)
     samples = smooth if len(shape) == 2 else np.stack([smooth ^ np.uint16(k) for k in range(shape[2])], axis=-1)
-    data, _ = deep_formats.encode(samples, {}, "PNG")
-    assert data == deep_formats.encode(samples, {}, "PNG")[0]
+    data, _ = image_deep_formats.encode(samples, {}, "PNG")
+    assert data == image_deep_formats.encode(samples, {}, "PNG")[0]
     kinds, offset = [], 8
     while offset < len(data):
         kinds.append(data[offset + 4 : offset + 8])
@@ -159,7 +159,7 @@ def test_png_files_hold_what_they_should_and_nothing_else(shape: tuple[int, ...]
 
 def test_transparency_that_eight_bits_do_not_hold_is_remarked() -> None:
     samples = noise(5, 6, 4)
-    data, _ = deep_formats.encode(samples, {}, "PNG")
+    data, _ = image_deep_formats.encode(samples, {}, "PNG")
     assert load(data, deep=True).notes == ("transparency reduced from 16 bits to 8",)
     assert from_array(samples, deep=True).notes == ("transparency reduced from 16 bits to 8",)
     samples[..., 3] = samples[..., 3] // 257 * 257
@@ -173,7 +173,7 @@ def test_a_picture_needs_equal_shapes() -> None:
     with pytest.raises(RequestError, match="deep must be uint16"):
         Picture(np.zeros((4, 4, 3), np.uint8), deep=wrong)
     with pytest.raises(RequestError, match="16-bit"):
-        deep_formats.encode(noise(4, 4), {}, "WEBP")
+        image_deep_formats.encode(noise(4, 4), {}, "WEBP")
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
