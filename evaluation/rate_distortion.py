@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from .. import images
 from ..bitstream import container
-from ..codecs.base import DecodeRequest, EncodeSettings
+from ..codecs.base import AroundStandard, DecodeRequest, EncodeSettings
 from ..codecs.ladder import Laddered
 from ..codecs.progressive import Progressive
 from ..codecs.registry import codec_by_number
@@ -70,7 +70,9 @@ def measure_picture(model: Model, path: Path, settings: EncodeSettings) -> Point
     picture = images.Picture(pixels=loaded.pixels, deep=loaded.deep)
     codec = codec_by_number(model.codec)
     coded = container.write(codec.encode(picture, model, settings))
-    other = container.write(codec.encode(picture, model, without_context(settings, model)))
+    # A standard file has no context to be without.
+    bare = isinstance(codec, AroundStandard)
+    other = coded if bare else container.write(codec.encode(picture, model, without_context(settings, model)))
     request = DecodeRequest(backend=settings.backend, threads=settings.threads)
     restored = codec.decode(container.read(coded), model, request)
     a, b = picture.pixels, restored.pixels

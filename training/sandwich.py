@@ -55,7 +55,7 @@ class SandwichCodec(keras.Model):
         self._pre_start, self._post_start = (_start_of(network) for network in (self.pre, self.post))
         coloured = config.architecture.bottleneck == COLOURS
         self._codec = _codec_of(config.tables, coloured, config.subsampled)
-        self._plain_codec = self._codec if coloured else _codec_of(config.table_shape.tables(), True, True)
+        self._plain_codec = _codec_of(config.table_shape.tables(), True, True)
         self._folds: tuple[Any, ...] = ()
         if config.architecture.folded:
             bare = replace(config.architecture, pre=None, post=None)

@@ -9,7 +9,7 @@ CONFIG = SandwichConfig(
     architecture=SandwichArchitecture(bottleneck=1, pre=None, folds=False),
     subsampled=False,
     table_shape=TableShape(slope=0.3),
-    steps=1500,
+    steps=1000,
     batch=8,
     crop=128,
     learning_rate=1e-3,
