@@ -16,5 +16,4 @@ CONFIG = SandwichConfig(
     warmup=100,
     ema=0.998,
     validate_every=500,
-    dtype_policy="mixed_bfloat16",
 )

@@ -19,5 +19,4 @@ CONFIG = SandwichConfig(
     warmup=50,
     ema=0.998,
     validate_every=500,
-    dtype_policy="mixed_bfloat16",
 )
