@@ -25,7 +25,7 @@ _MAX_QUALITY = 100
 _LOW_OVERLAP = 0.75
 
 STANDARD_NAMES = (
-    *("jpeg", "jpeg-optimised", "jpeg-truncated", "jpeg-sloped", "jpeg-bent", "jpeg-444", "jpeg-half"),
+    *("jpeg", "jpeg-optimised", "jpeg-truncated", "jpeg-sloped", "jpeg-bent", "jpeg-restored", "jpeg-444", "jpeg-half"),
     *("webp", "avif", "avif-psnr"),
 )
 """Those of `standards.standards()`."""

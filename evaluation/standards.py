@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import images
+from .. import api, images
 from ..models.libjpeg import jpeg
 from ..models.step_tables import FOR_MSSIM, FOR_PSNR, TableShape
 from .curves import Curve
@@ -37,6 +37,7 @@ class Standard:
         options: arguments of `PIL.Image.Image.save`.
         halved: whether a picture of half the width and height is coded, made by bicubic and undone by Lanczos interpolation.
         shape: of the quantisation tables, instead of the codec's own: those of the sandwiches, without their networks.
+        restorer: sandwich model whose post-processor restores what is decoded; empty for none.
         truncated: whether 16-bit samples lose their lower byte before, and are scaled up behind, instead of being rounded.
     """
 
@@ -48,6 +49,7 @@ class Standard:
     halved: bool = False
     truncated: bool = False
     shape: TableShape | None = None
+    restorer: str = ""
 
     def write(self, picture: images.Picture, quality: int) -> bytes:
         """The whole file.
@@ -120,6 +122,14 @@ def standards(avif_speed: int = AVIF_SPEED) -> tuple[Standard, ...]:
             {},
             shape=FOR_MSSIM,
         ),
+        Standard(
+            "jpeg-restored",
+            "JPEG",
+            libjpeg,
+            "4:2:0, restored by the post-processor of sandwich-rgb",
+            {"subsampling": "4:2:0"},
+            restorer="sandwich-rgb",
+        ),
         Standard("jpeg-444", "JPEG", libjpeg, "4:4:4", {"subsampling": "4:4:4"}),
         Standard(
             "jpeg-half", "JPEG", libjpeg, "4:2:0 of half the width and height", {"subsampling": "4:2:0"}, halved=True
@@ -152,6 +162,8 @@ def code(standard: Standard, quality: int, picture: images.Picture) -> Coded:
     from PIL import Image
 
     data = standard.write(picture, quality)
+    if standard.restorer:
+        return Coded(len(data), api.restore(data, model=standard.restorer).pixels)
     with Image.open(io.BytesIO(data), formats=[standard.format]) as decoded:
         # WebP has no gray: what was written as gray comes back as RGB.
         image = decoded.convert("L" if picture.is_gray else "RGB")
