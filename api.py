@@ -396,7 +396,7 @@ def restore(
 
     Raises:
         PictureError: the image cannot be read.
-        RequestError: the model is of another codec, or codes gray and the picture is in colour, or the reverse; or no step
+        RequestError: the model is of another codec, or codes gray and the picture is in colour; or no step
             is given for a picture that is no file.
         ModelError: the model is missing or damaged.
         BackendError: the inference runtime is missing or failed.

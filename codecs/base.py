@@ -258,7 +258,7 @@ class AroundStandard(Protocol):
             progress: told after every tile.
 
         Raises:
-            RequestError: the picture has not the channels that the model codes.
+            RequestError: the picture has colours and the model codes gray.
             ModelError: the model's files are missing or damaged.
         """
         ...

@@ -122,23 +122,24 @@ class Sandwich:
         if shape.channels == 1 and _looks_gray(picture):
             # WebP has no gray: what was gray comes back as equal colours.
             picture = replace(picture, pixels=picture.pixels[..., 1:2], deep=None)
-        if picture.pixels.shape[2] != shape.channels:
-            kinds = {1: "gray", 3: "colour"}
-            raise RequestError(
-                f"{model.id} restores {kinds[shape.channels]} files, and this one is {kinds[picture.pixels.shape[2]]}: "
-                "choose another model"
-            )
+        if shape.channels == 1 and not picture.is_gray:
+            raise RequestError(f"{model.id} restores gray files, and this one is colour: choose another model")
         factor = shape.downsampling
         if factor**2 * picture.width * picture.height > MAX_PIXELS:
             raise RequestError(f"{factor} times {picture.width}x{picture.height} is more than {MAX_PIXELS} pixels")
         kind = np.uint16 if shape.depth > _BYTE else np.uint8
-        restored = _restored(picture.pixels, step, model, request, progress, kind)
+        # Gray through a model of colours is three equal channels, as `padded` makes them, and stays gray.
+        stays_gray = picture.is_gray and shape.channels > 1
+        inner = padded(picture.pixels, 1) if stays_gray else picture.pixels
+        restored = _restored(inner, step, model, request, progress, kind)
+        if stays_gray:
+            restored = np.ascontiguousarray(restored[..., 1:2])
         pixels, deep = (reduce_depth(restored), restored) if shape.depth > _BYTE else (restored, None)
         kept, lost = picture, []
         if factor > 1 and picture.alpha is not None:
             kept = replace(kept, alpha=None)
             lost.append("transparency is lost: the model doubles the size")
-        if picture.is_gray and picture.icc is not None:
+        if picture.is_gray and not stays_gray and picture.icc is not None:
             kept = replace(kept, icc=None)
             lost.append("the colour profile is that of a gray picture and is dropped")
         return replace(kept, pixels=pixels, deep=deep, source_depth=shape.depth, notes=(*picture.notes, *lost))

@@ -381,6 +381,14 @@ def test_sides_that_the_standard_codec_cannot_hold_are_refused() -> None:
 
 
 @pytest.mark.usefixtures("installed")
+def test_a_bare_gray_file_stays_gray_in_a_model_of_colours(samples: "Samples") -> None:
+    gray = Picture(pixels=samples.photo(40, 56)[..., :1], icc=b"gray profile")
+    restored = api.restore(gray, model="sandwich-rgb", step=20)
+    assert (restored.pixels.shape, restored.icc, restored.notes) == ((40, 56, 1), b"gray profile", ())
+    assert psnr(restored.pixels, gray.pixels) > 25.0
+
+
+@pytest.mark.usefixtures("installed")
 def test_steps_and_profiles_of_bare_files(samples: "Samples") -> None:
     gray = Picture(pixels=samples.photo(8, 8)[..., :1], icc=b"gray profile")
     restored = api.restore(gray, model="sandwich-gray", step=20)
