@@ -94,8 +94,8 @@ def from_array(array: npt.NDArray[Any], alpha: npt.NDArray[Any] | None = None, *
     """Make a picture of an array.
 
     Args:
-        array: uint8, uint16 (reduced to 8 bits, noted, unless it is kept) or bool, of shape (H, W) or (H, W, 1) for gray, (H, W, 2) for
-            gray and alpha, (H, W, 3) for RGB, (H, W, 4) for RGB and alpha.
+        array: uint8, uint16 (reduced to 8 bits, noted, unless it is kept) or bool, of shape (H, W) or (H, W, 1) for gray,
+            (H, W, 2) for gray and alpha, (H, W, 3) for RGB, (H, W, 4) for RGB and alpha.
         alpha: (H, W), of one of the same dtypes, if `array` has no alpha channel.
         deep: whether to keep uint16 beside the 8 bits.
 
@@ -309,7 +309,7 @@ def _read(stream: BinaryIO, max_pixels: int, deep: bool) -> Picture:
             notes += ("extended XMP is not kept",)
     orientation = image_metadata.read_orientation(exif)
     pixels, alpha = _separate(image_metadata.make_upright(samples.array, orientation))
-    words = samples.deep if deep else None
+    words = samples.deep
     if words is not None:
         notes += tuple(note for note in samples.notes if "reduced to 8" not in note)
         words, wide_alpha = _separate(image_metadata.make_upright(words, orientation))

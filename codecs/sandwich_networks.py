@@ -59,7 +59,7 @@ def behind(
     step: int,
     factor: int,
     progress: Progress,
-    kind: type[np.uint8] | type[np.uint16] = np.uint8,
+    kind: type[np.uint8] | type[np.uint16],
 ) -> Any:
     """Makes a picture larger by Lanczos interpolation, then runs the post-processor.
 

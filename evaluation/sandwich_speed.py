@@ -5,11 +5,9 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from .. import images
 from ..bitstream import container
-from ..codecs import sandwich_header, standard
+from ..codecs import sandwich_header, sandwich_model, standard
 from ..codecs.base import EncodeSettings
 from ..codecs.encoding import around_standard
 from ..codecs.registry import codec_by_number
@@ -88,12 +86,16 @@ def times_here(model: Model, size: tuple[int, int], threads: int, runs: int) -> 
     data = container.write(coded)
     inner = sandwich_header.inner_of(coded.header)
     inside = images.load(around_standard(model).inner_file(coded)[0]).pixels
-    step = sandwich_header.step_of(coded.header)
+    step, shape = sandwich_header.step_of(coded.header), sandwich_model.load(model)
+
+    def write_standard() -> bytes:
+        return standard.encode(inner, inside, step, shape.tables, subsampled=shape.subsampled)
+
     return SandwichTimes(
         bpp=8 * len(data) / pixels,
         encode=median_time(lambda: container.write(codec.encode(picture, model, settings)), runs),
         decode=decode_time(model, data, threads, runs),
-        standard_encode=median_time(lambda: standard.encode(inner, np.asarray(inside), step, subsampled=True), runs),
+        standard_encode=median_time(write_standard, runs),
         standard_decode=entropy_time(model, data, runs),
         encode_product=product_time(operations(model, "encode", pixels), runs),
         decode_product=product_time(operations(model, "decode", pixels), runs),

@@ -52,10 +52,6 @@ def test_only_some_places_of_the_blocks_change(samples: "Samples") -> None:
     assert spectrum.max() < 1e-5
 
 
-def test_no_place_is_taken_twice() -> None:
-    assert len(set(PLACES)) == len(PLACES) == 4
-
-
 @pytest.mark.parametrize("colour", [(180, 60, 60), (60, 180, 60), (60, 60, 180), (200, 200, 40), (230, 60, 40)])
 def test_strong_colours_fit_into_bytes(colour: tuple[int, int, int]) -> None:
     """What is clipped and rounded on the way costs no more than a few grey levels."""
